@@ -1,0 +1,1 @@
+//! Words, decisions and the one path of a call.

@@ -1,0 +1,1 @@
+//! A child process under a profile, supervised.

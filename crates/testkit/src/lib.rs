@@ -1,0 +1,1 @@
+//! Fixtures and a hermetic command line for tests.

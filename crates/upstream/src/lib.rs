@@ -1,0 +1,1 @@
+//! Links to the MCP servers we call.
