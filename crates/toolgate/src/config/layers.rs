@@ -1,0 +1,117 @@
+//! The layers a configuration is made of: two files and the command line. Reading them, not deciding.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::node::{self, Node, Table, Value};
+use super::place::{Place, Problem, Source};
+
+/// What was written, layer by layer, lowest first.
+#[derive(Debug)]
+pub struct Layers {
+    pub(super) home: PathBuf,
+    pub(super) layers: Vec<Layer>,
+}
+
+/// One layer.
+#[derive(Debug)]
+pub(super) struct Layer {
+    pub(super) source: Source,
+    pub(super) table: Table,
+    /// Why it could not be read whole. Its table must then not be used.
+    pub(super) problems: Vec<Problem>,
+}
+
+/// A `-c` argument that is not `KEY=VALUE`.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`-c {argument}` is not of the form KEY=VALUE")]
+pub struct OverrideError {
+    /// The argument up to where it might hold a secret.
+    pub argument: String,
+}
+
+impl Layers {
+    /// Reads the files under `home` (a missing one is an empty one, an unreadable one a problem of its layer)
+    /// and the `KEY=VALUE` overrides.
+    ///
+    /// # Errors
+    /// An override without a key or without `=`.
+    pub fn read(home: &Path, overrides: &[String]) -> Result<Self, OverrideError> {
+        let files = [Source::Codex, Source::Toolgate].into_iter().filter_map(|source| {
+            let path: Arc<Path> = source.file(home)?.into();
+            Some(file(source, &path, fs::read_to_string(&path)))
+        });
+        let mut layers: Vec<_> = files.collect();
+        layers.push(command_line(overrides)?);
+        Ok(Self { home: home.to_owned(), layers })
+    }
+
+    /// The same from texts instead of files.
+    ///
+    /// # Errors
+    /// An override without a key or without `=`.
+    #[cfg(test)]
+    pub(super) fn from_texts(config: &str, toolgate: &str, overrides: &[&str]) -> Result<Self, OverrideError> {
+        let layer = |source: Source, name: &str, text: &str| file(source, &Path::new(name).into(), Ok(text.to_owned()));
+        let overrides: Vec<_> = overrides.iter().map(|&text| text.to_owned()).collect();
+        let layers = vec![
+            layer(Source::Codex, "config.toml", config),
+            layer(Source::Toolgate, "toolgate.toml", toolgate),
+            command_line(&overrides)?,
+        ];
+        Ok(Self { home: PathBuf::from("/home"), layers })
+    }
+}
+
+fn file(source: Source, path: &Arc<Path>, text: io::Result<String>) -> Layer {
+    let text = match text {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+        Err(error) => {
+            let problem = Problem::new(&Place::at(path, "", 0), format!("cannot be read: {error}"));
+            return Layer { source, table: Table::new(), problems: vec![problem] };
+        }
+    };
+    let (table, problems) = node::from_toml(path, &text);
+    Layer { source, table, problems }
+}
+
+fn command_line(overrides: &[String]) -> Result<Layer, OverrideError> {
+    let mut table = Table::new();
+    for argument in overrides {
+        node::merge(&mut table, parse_override(argument)?);
+    }
+    Ok(Layer { source: Source::Override, table, problems: Vec::new() })
+}
+
+fn parse_override(argument: &str) -> Result<Table, OverrideError> {
+    let refused = || OverrideError { argument: argument.split('=').next().unwrap_or_default().to_owned() };
+    let (key, text) = argument.split_once('=').ok_or_else(refused)?;
+    let (key, text) = (key.trim(), text.trim());
+    let segments = dotted(key);
+    if segments.iter().any(String::is_empty) {
+        return Err(refused());
+    }
+    let place = Place::Override { key: key.to_owned() };
+    let value = node::from_override(&place, text);
+    let leaf = Node { place: place.clone(), value };
+    let nested = segments.into_iter().rfold(leaf, |inner, segment| Node {
+        place: place.clone(),
+        value: Value::Table(Table::from([(segment, inner)])),
+    });
+    match nested.value {
+        Value::Table(table) => Ok(table),
+        _ => Err(refused()),
+    }
+}
+
+/// The segments of a dotted key. Quoted segments may hold dots; a key that TOML would not take is split at
+/// its dots, as Codex does, so that `mcp_servers.a/b.command` works unquoted.
+fn dotted(key: &str) -> Vec<String> {
+    match toml_edit::Key::parse(key) {
+        Ok(keys) => keys.iter().map(|key| key.get().to_owned()).collect(),
+        Err(_) => key.split('.').map(str::to_owned).collect(),
+    }
+}

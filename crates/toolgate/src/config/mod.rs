@@ -1,0 +1,30 @@
+//! What people wrote, read and decided: `$CODEX_HOME/config.toml`, `$CODEX_HOME/toolgate.toml` and `-c` become
+//! one [`Config`]. What happened (calls, catalogs, tokens) is not here, it is the store's.
+//!
+//! ```text
+//! files, -c ─ Layers::read ─▶ Layers (trees that know their places) ─ resolve ─▶ Config
+//! ```
+//! One bad entry harms no other; a mistake names its file, line and column; a secret never prints.
+
+mod env;
+mod fields;
+mod layers;
+mod node;
+mod place;
+mod resolve;
+mod secret;
+mod server;
+mod types;
+
+#[cfg(test)]
+mod tests;
+
+pub use env::{Env, child_env, secrets};
+pub use layers::{Layers, OverrideError};
+pub use place::{Place, Problem, ServerError, Source, similar};
+pub use resolve::resolve;
+pub use secret::{Address, MASK, Secret, mask_urls};
+pub use types::{
+    ApprovalMode, Broken, Config, Gate, Http, Limits, Origin, Prefix, Profile, Protocol, Server, ServerLimits, Startup,
+    Stdio, ToolNames, Transport, Trust, Written,
+};

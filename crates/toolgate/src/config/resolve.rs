@@ -1,0 +1,243 @@
+//! From layers to a [`Config`]: who shadows whom, which entry is bad, what the gate's own settings are.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use super::env::Env;
+use super::fields::Fields;
+use super::layers::{Layer, Layers};
+use super::node::{self, Node, Table, Value};
+use super::place::{Problem, ServerError, Source, similar};
+use super::server::{self, Context, OWN_KEYS, TRANSPORT_KEYS};
+use super::types::{Broken, Config, Gate, Limits, Origin, Server};
+
+/// Decides. Never fails: what is wrong is in `bad`, `broken` and `warnings`, and what is in `servers` can be used.
+pub fn resolve(layers: Layers, env: &Env) -> Config {
+    let Layers { home, mut layers } = layers;
+    let mut resolving = Resolving::default();
+    let servers: Vec<_> = layers.iter_mut().map(|layer| (layer.source, resolving.servers_of(layer))).collect();
+    let own = layers.into_iter().filter(|layer| layer.source != Source::Codex);
+    let own: Vec<_> = own.map(|layer| (layer.source, layer.table)).collect();
+    let gate = resolving.section(&own, "gate", gate);
+    let limits = resolving.section(&own, "limits", limits);
+    resolving.own_keys(own);
+    let entries = resolving.stack(servers);
+    let names: Vec<_> = entries.keys().cloned().collect();
+    for (name, entry) in entries {
+        resolving.server(&name, entry, &Context { env, gate: &gate, limits: &limits.server }, &names);
+    }
+    let Resolving { servers, bad, broken, warnings } = resolving;
+    Config { home, servers, bad, broken, warnings, gate, limits }
+}
+
+/// An entry as the layers make it together.
+struct Entry {
+    node: Node,
+    origin: Origin,
+}
+
+#[derive(Default)]
+struct Resolving {
+    servers: BTreeMap<String, Server>,
+    bad: Vec<ServerError>,
+    broken: Vec<Broken>,
+    warnings: Vec<Problem>,
+}
+
+impl Resolving {
+    /// Takes the server tables out of a layer. A layer that does not parse yields none: what its parser made
+    /// of the rest may lack a restriction, so the names found there are bad instead.
+    fn servers_of(&mut self, layer: &mut Layer) -> Table {
+        let found = match layer.table.remove("mcp_servers") {
+            None => Table::new(),
+            Some(Node { value: Value::Table(table), .. }) => table,
+            Some(node) => {
+                let message = format!("`mcp_servers`: invalid type: {}, expected a table", node.value.kind());
+                layer.problems.push(Problem::new(&node.place, message));
+                Table::new()
+            }
+        };
+        let Some(first) = layer.problems.first().cloned() else {
+            return found;
+        };
+        for name in found.into_keys() {
+            let problem = Problem { message: format!("its file does not parse: {}", first.message), ..first.clone() };
+            self.spoil(ServerError { name, problem });
+        }
+        layer.table.clear();
+        let source = layer.source;
+        self.broken.extend(layer.problems.drain(..).map(|problem| Broken { source, problem }));
+        Table::new()
+    }
+
+    fn spoil(&mut self, error: ServerError) {
+        if self.bad.iter().all(|bad| bad.name != error.name) {
+            self.bad.push(error);
+        }
+    }
+
+    /// Lays the layers' server tables on each other. In a file, an entry that says how its server is reached
+    /// replaces the one below; any other adds to it, and so does the command line.
+    fn stack(&mut self, layers: Vec<(Source, Table)>) -> BTreeMap<String, Entry> {
+        let mut entries: BTreeMap<String, Entry> = BTreeMap::new();
+        for (source, table) in layers {
+            for (name, node) in table {
+                if source == Source::Codex {
+                    self.warn_foreign(&name, &node);
+                }
+                let below = entries.remove(&name);
+                entries.insert(name, lay(below, source, node));
+            }
+        }
+        entries
+    }
+
+    fn warn_foreign(&mut self, name: &str, node: &Node) {
+        let Value::Table(table) = &node.value else {
+            return;
+        };
+        for (key, node) in table.iter().filter(|(key, _)| OWN_KEYS.contains(&key.as_str())) {
+            let message =
+                format!("`mcp_servers.{name}.{key}` is no key of Codex, which drops it when it edits this file");
+            self.warnings.push(Problem::new(&node.place, message).hint("move it to toolgate.toml"));
+        }
+    }
+
+    fn server(&mut self, name: &str, entry: Entry, context: &Context<'_>, names: &[String]) {
+        if self.bad.iter().any(|bad| bad.name == name) {
+            return;
+        }
+        let adds_only = !defines_transport(&entry.node);
+        match server::read(name, entry.node, entry.origin, context) {
+            Ok((server, warnings)) => {
+                self.warnings.extend(warnings);
+                self.servers.insert(name.to_owned(), server);
+            }
+            Err(mut problem) => {
+                let others = names.iter().map(String::as_str).filter(|other| *other != name);
+                if adds_only && let Some(hint) = similar(name, others) {
+                    problem.hint = Some(hint);
+                }
+                self.spoil(ServerError { name: name.to_owned(), problem });
+            }
+        }
+    }
+
+    /// Reads one table of toolgate's own, laid together from its layers. A mistake spoils the whole of it:
+    /// the defaults are used and the mistake is reported in `broken`.
+    fn section<T: Default>(
+        &mut self,
+        layers: &[(Source, Table)],
+        key: &str,
+        read: fn(&mut Fields) -> Result<T, Problem>,
+    ) -> T {
+        let mut merged = Table::new();
+        for (_, table) in layers {
+            node::merge(&mut merged, table.iter().filter(|(name, _)| *name == key).map(own_clone).collect());
+        }
+        let Some(node) = merged.remove(key) else {
+            return T::default();
+        };
+        let result = Fields::of(key, node).and_then(|mut fields| Ok((read(&mut fields)?, fields)));
+        match result {
+            Ok((value, fields)) => {
+                self.warnings.extend(fields.unknown(section_keys(key)));
+                value
+            }
+            Err(problem) => {
+                self.broken.push(Broken { source: Source::Toolgate, problem });
+                T::default()
+            }
+        }
+    }
+
+    /// What else stands in toolgate.toml. Rules that would restrict and are not understood are a mistake,
+    /// all else is only odd.
+    fn own_keys(&mut self, layers: Vec<(Source, Table)>) {
+        let toolgate = layers.into_iter().filter(|(source, _)| *source == Source::Toolgate);
+        for (key, node) in toolgate.flat_map(|(_, table)| table) {
+            match key.as_str() {
+                "gate" | "limits" => {}
+                "policy" | "approvals" | "data" => {
+                    let problem = Problem::new(&node.place, format!("`{key}` is not supported by this version"));
+                    self.broken.push(Broken { source: Source::Toolgate, problem });
+                }
+                _ => {
+                    let problem = Problem::new(&node.place, format!("unknown key `{key}` is ignored"));
+                    let hint = similar(&key, ["gate", "limits", "mcp_servers"]);
+                    self.warnings.push(Problem { hint, ..problem });
+                }
+            }
+        }
+    }
+}
+
+fn own_clone((key, node): (&String, &Node)) -> (String, Node) {
+    (key.clone(), node.clone())
+}
+
+fn defines_transport(node: &Node) -> bool {
+    matches!(&node.value, Value::Table(table) if TRANSPORT_KEYS.iter().any(|key| table.contains_key(*key)))
+}
+
+fn lay(below: Option<Entry>, source: Source, node: Node) -> Entry {
+    let alone = |node: Node| Origin { source, place: node.place, added: Vec::new(), shadowed: Vec::new() };
+    let Some(mut below) = below else {
+        return Entry { origin: alone(node.clone()), node };
+    };
+    if source != Source::Override && defines_transport(&node) {
+        let mut origin = alone(node.clone());
+        origin.shadowed = below.origin.shadowed;
+        origin.shadowed.push(below.origin.place);
+        return Entry { node, origin };
+    }
+    below.origin.added.push(node.place.clone());
+    let mut merged = Table::from([(String::new(), below.node)]);
+    node::merge(&mut merged, Table::from([(String::new(), node)]));
+    let (_, node) = merged.pop_first().expect("one entry was put in");
+    Entry { node, origin: below.origin }
+}
+
+fn section_keys(section: &str) -> &'static [&'static str] {
+    match section {
+        "gate" => &["listen", "prefix", "tool_names", "profile", "startup"],
+        _ => &[
+            "max_message_bytes",
+            "max_concurrent_calls",
+            "max_concurrent_calls_per_server",
+            "max_tools",
+            "max_pages",
+            "max_output_bytes",
+        ],
+    }
+}
+
+fn gate(fields: &mut Fields) -> Result<Gate, Problem> {
+    let default = Gate::default();
+    let place = fields.place_of("listen");
+    let listen = match fields.get::<String>("listen")? {
+        None => default.listen,
+        Some(text) => text.parse::<SocketAddr>().map_err(|_| {
+            Problem::new(&place, "`listen` is no address with a port").hint("write it like `127.0.0.1:7420`")
+        })?,
+    };
+    Ok(Gate {
+        listen,
+        prefix: fields.or("prefix", default.prefix)?,
+        tool_names: fields.or("tool_names", default.tool_names)?,
+        profile: fields.or("profile", default.profile)?,
+        startup: fields.or("startup", default.startup)?,
+    })
+}
+
+fn limits(fields: &mut Fields) -> Result<Limits, Problem> {
+    let default = Limits::default();
+    let server = server::server_limits(fields, &default.server, "max_concurrent_calls_per_server")?;
+    Ok(Limits {
+        // One size for both directions, already taken above.
+        max_message_bytes: server.max_message_bytes,
+        max_concurrent_calls: fields.or("max_concurrent_calls", default.max_concurrent_calls)?,
+        max_output_bytes: fields.or("max_output_bytes", default.max_output_bytes)?,
+        server,
+    })
+}

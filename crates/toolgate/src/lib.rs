@@ -1,0 +1,3 @@
+//! What the `toolgate` binary is made of. Nothing outside this package depends on it.
+
+pub mod config;
