@@ -1,0 +1,89 @@
+//! What supervision costs: the time from asking for `cat` to its first echoed byte, plain and launched, and
+//! the memory of 50 supervisors. Run with `cargo bench -p sandbox`; the figures are printed.
+#![expect(clippy::disallowed_methods, reason = "this measures real time")]
+
+use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::process::{Command, Stdio as Pipe};
+use std::time::{Duration, Instant};
+
+use sandbox::{Child, Event, Helper, Launch, Stderr, launch};
+
+const ROUNDS: usize = 200;
+const SUPERVISORS: usize = 50;
+
+fn main() {
+    let mut out = std::io::stdout().lock();
+    // Alternating, so that a busy moment of the machine hits both.
+    let (mut plain, mut supervised) = (Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        plain.push(time_plain());
+        supervised.push(time_supervised());
+    }
+    for (name, mut times) in [("plain Command", plain), ("supervised", supervised)] {
+        times.sort();
+        let (best, p50, p95) = (times[0], times[ROUNDS / 2], times[ROUNDS * 95 / 100]);
+        writeln!(out, "{name:>14}: best {best:?}  p50 {p50:?}  p95 {p95:?}").expect("someone reads");
+    }
+    let children: Vec<_> = (0..SUPERVISORS).map(|_| start()).collect();
+    for field in ["Rss", "Pss", "Private_Dirty"] {
+        let total: u64 = children.iter().map(|child| memory(child, field)).sum();
+        writeln!(out, "{field:>14}: {} KiB for each of {SUPERVISORS} supervisors", total / SUPERVISORS as u64)
+            .expect("someone reads");
+    }
+}
+
+fn time_plain() -> Duration {
+    let begin = Instant::now();
+    let mut child = Command::new("cat").stdin(Pipe::piped()).stdout(Pipe::piped()).spawn().expect("cat runs");
+    let (mut stdin, mut stdout) = (child.stdin.take().expect("piped"), child.stdout.take().expect("piped"));
+    echo(&mut stdin, &mut stdout);
+    let took = begin.elapsed();
+    drop(stdin);
+    child.wait().expect("cat ends");
+    took
+}
+
+fn time_supervised() -> Duration {
+    let begin = Instant::now();
+    let Child { stdin, stdout, lifeline, .. } = start();
+    let (mut stdin, mut stdout) = (File::from(stdin), File::from(stdout));
+    echo(&mut stdin, &mut stdout);
+    let took = begin.elapsed();
+    drop(stdin);
+    while lifeline.read_event() != Some(Event::Gone) {
+        std::thread::yield_now();
+    }
+    took
+}
+
+fn echo(stdin: &mut impl Write, stdout: &mut impl Read) {
+    let mut byte = [0];
+    stdin.write_all(b"x").expect("cat reads");
+    stdout.read_exact(&mut byte).expect("cat writes");
+}
+
+fn start() -> Child {
+    let exe = env!("CARGO_BIN_EXE_supervise-fixture");
+    let plan = Launch {
+        program: "cat".into(),
+        args: Vec::new(),
+        env: vec![("PATH".into(), "/usr/bin:/bin".into())],
+        cwd: None,
+        stderr: Stderr::Null,
+        grace: Duration::ZERO,
+    };
+    let child = launch(&Helper { exe: exe.into(), argument: "__supervise" }, &plan).expect("launched");
+    while child.lifeline.pid().is_none() {
+        child.lifeline.read_event();
+    }
+    child
+}
+
+/// One figure of a supervisor's memory, in KiB.
+fn memory(child: &Child, field: &str) -> u64 {
+    let path = format!("/proc/{}/smaps_rollup", child.lifeline.supervisor_pid());
+    let rollup = fs::read_to_string(path).expect("it lives");
+    let line = rollup.lines().find(|line| line.starts_with(&format!("{field}:"))).expect("listed");
+    line.split_whitespace().nth(1).and_then(|kib| kib.parse().ok()).expect("a number")
+}

@@ -1,0 +1,276 @@
+//! The supervisor's side: one small single-threaded process between toolgate and one program. It starts the
+//! program, reports, reaps whatever ends below it, and ends everything below it before it ends itself.
+//!
+//! Not here: what the program may do (see `profile`), and anything about toolgate's configuration or protocol.
+#![expect(unsafe_code, reason = "the lifeline arrives as a descriptor number")]
+
+use std::ffi::OsString;
+use std::io;
+use std::os::fd::{FromRawFd, OwnedFd};
+use std::process::{Command, ExitCode};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{Mode, OFlags, open};
+use rustix::io::{Errno, FdFlags, fcntl_setfd};
+use rustix::net::{RecvFlags, SendFlags, recv, send};
+use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, wait};
+use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
+use rustix::thread::set_name;
+
+use crate::descendants::signal_children;
+use crate::profile;
+use crate::signals::{Heard, Signals};
+use crate::wire::{Event, ExitKind, LIFELINE_FD, Request};
+
+/// The longest grace period once toolgate has died: nobody is left who would read a goodbye.
+const ORPHANED_GRACE: Duration = Duration::from_millis(500);
+/// The longest grace period of what the program left behind when it ended.
+const STRAY_GRACE: Duration = Duration::from_millis(500);
+/// Between two looks for survivors of SIGKILL (short-lived forks, or processes stuck in the kernel).
+const FIRST_LOOK: Duration = Duration::from_millis(1);
+const LAST_LOOK: Duration = Duration::from_millis(100);
+
+/// The whole life of a supervisor. To be called first thing in `main`, before there is any thread, with the
+/// arguments after the hidden one; that is `args_os().skip(2)`. Started by anything but
+/// [`crate::launch`] it does nothing and returns 2.
+pub fn supervise_main(args: impl Iterator<Item = OsString>) -> ExitCode {
+    let (Some(order), Some(lifeline)) = (Order::parse(args), take_lifeline()) else {
+        return ExitCode::from(2);
+    };
+    // Only the name shown by `ps`; without it that would be "exe".
+    _ = set_name(c"toolgate-child");
+    match start(&order) {
+        Ok((signals, program)) => {
+            detach_stdio();
+            report(&lifeline, Event::Started { pid: program.as_raw_nonzero().get().cast_unsigned() });
+            let lifeline = Supervisor::new(lifeline, signals, program, order.grace).run();
+            lifeline.inspect(|lifeline| report(lifeline, Event::Gone));
+        }
+        Err(error) => {
+            report(&lifeline, Event::NotStarted { errno: error.raw_os_error().unwrap_or(libc::EIO) });
+            report(&lifeline, Event::Gone);
+        }
+    }
+    ExitCode::SUCCESS
+}
+
+/// What [`crate::launch`] wrote on the command line.
+struct Order {
+    grace: Duration,
+    program: OsString,
+    args: Vec<OsString>,
+}
+
+impl Order {
+    fn parse(mut args: impl Iterator<Item = OsString>) -> Option<Order> {
+        let grace = args.next()?.to_str()?.parse().ok()?;
+        if args.next()? != "--" {
+            return None;
+        }
+        Some(Order { grace: Duration::from_millis(grace), program: args.next()?, args: args.collect() })
+    }
+}
+
+/// Descriptor 3, if it is a socket: nothing else may be taken for a lifeline.
+fn take_lifeline() -> Option<OwnedFd> {
+    // SAFETY: only looked at; if it is not open, the call says so.
+    let fd = unsafe { std::os::fd::BorrowedFd::borrow_raw(LIFELINE_FD) };
+    if rustix::net::sockopt::socket_type(fd).ok()? != rustix::net::SocketType::SEQPACKET {
+        return None;
+    }
+    fcntl_setfd(fd, FdFlags::CLOEXEC).ok()?;
+    // SAFETY: open, as just seen, and placed there by `launch` for us alone.
+    Some(unsafe { OwnedFd::from_raw_fd(LIFELINE_FD) })
+}
+
+fn start(order: &Order) -> io::Result<(Signals, Pid)> {
+    profile::enter_supervisor(LIFELINE_FD)?;
+    let signals = Signals::block()?;
+    let mut command = Command::new(&order.program);
+    command.args(&order.args);
+    profile::confine(&mut command);
+    let child = command.spawn()?;
+    let program = Pid::from_raw(child.id().cast_signed()).expect("a started process has an id");
+    Ok((signals, program))
+}
+
+/// Lets go of the program's pipes, or neither side would ever see an end of file.
+fn detach_stdio() {
+    if let Ok(null) = open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty()) {
+        _ = dup2_stdin(&null);
+        _ = dup2_stdout(&null);
+        _ = dup2_stderr(&null);
+    } else {
+        // SAFETY: nothing in this process uses them any more.
+        (0..=2).for_each(|fd| drop(unsafe { OwnedFd::from_raw_fd(fd) }));
+    }
+}
+
+fn report(lifeline: &OwnedFd, event: Event) {
+    // A toolgate that is gone needs no report, and a handful of packets always fits.
+    _ = send(lifeline, &event.encode(), SendFlags::NOSIGNAL | SendFlags::DONTWAIT);
+}
+
+struct Supervisor {
+    /// `None` once toolgate is gone.
+    lifeline: Option<OwnedFd>,
+    signals: Signals,
+    program: Pid,
+    grace: Duration,
+    stage: Stage,
+}
+
+enum Stage {
+    Running,
+    /// SIGTERM was sent.
+    Ending {
+        kill_at: Instant,
+    },
+    /// SIGKILL is sent at each look, until nobody is left.
+    Killing {
+        next_look: Duration,
+    },
+}
+
+enum Left {
+    Some,
+    Nobody,
+}
+
+impl Supervisor {
+    fn new(lifeline: OwnedFd, signals: Signals, program: Pid, grace: Duration) -> Supervisor {
+        Supervisor { lifeline: Some(lifeline), signals, program, grace, stage: Stage::Running }
+    }
+
+    /// Returns when nobody is left below us; the lifeline if toolgate still listens.
+    fn run(mut self) -> Option<OwnedFd> {
+        while let Left::Some = self.reap() {
+            self.advance();
+            self.wait();
+        }
+        self.lifeline
+    }
+
+    fn reap(&mut self) -> Left {
+        loop {
+            match wait(WaitOptions::NOHANG) {
+                Ok(Some((pid, status))) if pid == self.program => self.program_ended(status),
+                Ok(Some(_)) | Err(Errno::INTR) => {}
+                Ok(None) => return Left::Some,
+                Err(_) => return Left::Nobody,
+            }
+        }
+    }
+
+    fn program_ended(&mut self, status: WaitStatus) {
+        let kind = match status.terminating_signal() {
+            Some(signal) => ExitKind::Signal(signal),
+            None => ExitKind::Code(status.exit_status().unwrap_or(-1)),
+        };
+        self.lifeline.iter().for_each(|lifeline| report(lifeline, Event::Exited(kind)));
+        self.end_within(self.grace.min(STRAY_GRACE));
+    }
+
+    /// SIGTERM to all, and SIGKILL no later than `grace` from now.
+    fn end_within(&mut self, grace: Duration) {
+        let kill_at = now() + grace;
+        let kill_at = match self.stage {
+            Stage::Running => kill_at,
+            Stage::Ending { kill_at: earlier } => earlier.min(kill_at),
+            Stage::Killing { .. } => return,
+        };
+        self.stage = Stage::Ending { kill_at };
+        if !grace.is_zero() {
+            signal_children(Signal::TERM);
+        }
+    }
+
+    fn advance(&mut self) {
+        match self.stage {
+            Stage::Ending { kill_at } if kill_at <= now() => self.kill_and_look_in(FIRST_LOOK),
+            Stage::Killing { next_look } => self.kill_and_look_in((next_look * 2).min(LAST_LOOK)),
+            Stage::Running | Stage::Ending { .. } => {}
+        }
+    }
+
+    fn kill_and_look_in(&mut self, next_look: Duration) {
+        signal_children(Signal::KILL);
+        self.stage = Stage::Killing { next_look };
+    }
+
+    /// Sleeps until a child ends, toolgate speaks or dies, or the stage's time is over.
+    fn wait(&mut self) {
+        let timeout = match self.stage {
+            Stage::Running => None,
+            Stage::Ending { kill_at } => Some(kill_at.saturating_duration_since(now())),
+            Stage::Killing { next_look } => Some(next_look),
+        };
+        let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
+        let signals = PollFd::new(&self.signals, PollFlags::IN);
+        match &self.lifeline {
+            Some(lifeline) => _ = poll(&mut [signals, PollFd::new(lifeline, PollFlags::IN)], timeout.as_ref()),
+            None => _ = poll(&mut [signals], timeout.as_ref()),
+        }
+        if self.signals.drain() == Heard::Terminate {
+            self.end_within(self.grace);
+        }
+        self.listen();
+    }
+
+    fn listen(&mut self) {
+        let mut packet = [0; 8];
+        while let Some(lifeline) = &self.lifeline {
+            match recv(lifeline, &mut packet[..], RecvFlags::DONTWAIT) {
+                Ok((_, length @ 1..)) => self.obey(Request::decode(&packet[..length.min(packet.len())])),
+                Err(Errno::AGAIN) => return,
+                Err(Errno::INTR) => {}
+                Ok((_, 0)) | Err(_) => self.orphaned(),
+            }
+        }
+    }
+
+    fn obey(&mut self, request: Option<Request>) {
+        match request {
+            Some(Request::Terminate) => self.end_within(self.grace),
+            Some(Request::Kill) => self.end_within(Duration::ZERO),
+            None => {}
+        }
+    }
+
+    /// A lifeline that is dropped asks for the end first, and that grace is kept; one that just ends was cut.
+    fn orphaned(&mut self) {
+        self.lifeline = None;
+        if let Stage::Running = self.stage {
+            self.end_within(self.grace.min(ORPHANED_GRACE));
+        }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a process of its own, in which no clock can be handed")]
+fn now() -> Instant {
+    Instant::now()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(args: &[&str]) -> Option<Order> {
+        Order::parse(args.iter().map(OsString::from))
+    }
+
+    #[test]
+    fn an_order_is_read_as_it_was_written() {
+        let order = parse(&["250", "--", "sh", "--", "-c"]).unwrap();
+        assert_eq!(order.grace, Duration::from_millis(250));
+        assert_eq!((order.program, order.args), ("sh".into(), vec!["--".into(), "-c".into()]));
+    }
+
+    #[test]
+    fn half_an_order_is_none() {
+        for args in [&[][..], &["250"], &["250", "--"], &["x", "--", "sh"], &["250", "sh", "--"]] {
+            assert!(parse(args).is_none(), "{args:?}");
+        }
+    }
+}
