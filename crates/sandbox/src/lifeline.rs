@@ -19,7 +19,7 @@ const FAREWELL: Timespec = Timespec { tv_sec: 0, tv_nsec: 20_000_000 };
 static UNREAPED: Mutex<Vec<Pid>> = Mutex::new(Vec::new());
 
 /// Holds a program and all it starts alive; dropping it ends them (SIGTERM, the grace period, SIGKILL)
-/// without waiting. If this process dies, by whatever signal, they are ended too.
+/// without waiting. If this process ends, in whatever way, they are ended too, within half a second.
 ///
 /// Non-blocking: register it for readability (`AsyncFd<Lifeline>`), then call [`Lifeline::read_event`] until
 /// it returns `None`.

@@ -14,7 +14,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode, OFlags, open};
 use rustix::io::{Errno, FdFlags, fcntl_setfd};
 use rustix::net::{RecvFlags, SendFlags, recv, send};
-use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, wait};
+use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions, WaitStatus, getppid, pidfd_open, wait};
 use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
 use rustix::thread::set_name;
 
@@ -23,7 +23,7 @@ use crate::profile;
 use crate::signals::{Heard, Signals};
 use crate::wire::{Event, ExitKind, LIFELINE_FD, Request};
 
-/// The longest grace period once toolgate has died: nobody is left who would read a goodbye.
+/// The longest grace period once toolgate is gone: nobody is left who would read a goodbye.
 const ORPHANED_GRACE: Duration = Duration::from_millis(500);
 /// The longest grace period of what the program left behind when it ended.
 const STRAY_GRACE: Duration = Duration::from_millis(500);
@@ -113,8 +113,10 @@ fn report(lifeline: &OwnedFd, event: Event) {
 }
 
 struct Supervisor {
-    /// `None` once toolgate is gone.
+    /// `None` once toolgate has closed its end.
     lifeline: Option<OwnedFd>,
+    /// Readable when toolgate itself has ended; `None` from then on.
+    owner: Option<OwnedFd>,
     signals: Signals,
     program: Pid,
     grace: Duration,
@@ -140,7 +142,9 @@ enum Left {
 
 impl Supervisor {
     fn new(lifeline: OwnedFd, signals: Signals, program: Pid, grace: Duration) -> Supervisor {
-        Supervisor { lifeline: Some(lifeline), signals, program, grace, stage: Stage::Running }
+        // Should toolgate be gone already, this is another process, but then the lifeline is cut as well.
+        let owner = getppid().and_then(|owner| pidfd_open(owner, PidfdFlags::empty()).ok());
+        Supervisor { lifeline: Some(lifeline), owner, signals, program, grace, stage: Stage::Running }
     }
 
     /// Returns when nobody is left below us; the lifeline if toolgate still listens.
@@ -207,15 +211,15 @@ impl Supervisor {
             Stage::Killing { next_look } => Some(next_look),
         };
         let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
-        let signals = PollFd::new(&self.signals, PollFlags::IN);
-        match &self.lifeline {
-            Some(lifeline) => _ = poll(&mut [signals, PollFd::new(lifeline, PollFlags::IN)], timeout.as_ref()),
-            None => _ = poll(&mut [signals], timeout.as_ref()),
-        }
+        let others = [self.owner.as_ref(), self.lifeline.as_ref()].into_iter().flatten();
+        let mut fds = vec![PollFd::new(&self.signals, PollFlags::IN)];
+        fds.extend(others.map(|fd| PollFd::new(fd, PollFlags::IN)));
+        _ = poll(&mut fds, timeout.as_ref());
         if self.signals.drain() == Heard::Terminate {
             self.end_within(self.grace);
         }
         self.listen();
+        self.look_after_owner();
     }
 
     fn listen(&mut self) {
@@ -225,7 +229,7 @@ impl Supervisor {
                 Ok((_, length @ 1..)) => self.obey(Request::decode(&packet[..length.min(packet.len())])),
                 Err(Errno::AGAIN) => return,
                 Err(Errno::INTR) => {}
-                Ok((_, 0)) | Err(_) => self.orphaned(),
+                Ok((_, 0)) | Err(_) => self.disconnected(),
             }
         }
     }
@@ -238,10 +242,22 @@ impl Supervisor {
         }
     }
 
-    /// A lifeline that is dropped asks for the end first, and that grace is kept; one that just ends was cut.
-    fn orphaned(&mut self) {
+    /// A lifeline that is dropped asks for the end first, and gets its whole grace; one that just ends was cut.
+    fn disconnected(&mut self) {
         self.lifeline = None;
         if let Stage::Running = self.stage {
+            self.end_within(self.grace.min(ORPHANED_GRACE));
+        }
+    }
+
+    /// Once toolgate has ended, whatever it had asked for, nothing may outlive it for longer than a moment.
+    fn look_after_owner(&mut self) {
+        let Some(owner) = &self.owner else {
+            return;
+        };
+        let mut fds = [PollFd::new(owner, PollFlags::IN)];
+        if let Ok(1..) = poll(&mut fds, Some(&Timespec::default())) {
+            self.owner = None;
             self.end_within(self.grace.min(ORPHANED_GRACE));
         }
     }

@@ -129,8 +129,8 @@ fn only_the_three_standard_descriptors_are_open() {
     // By then the loader is done, which opens files of its own.
     read_ready(&child);
     assert_eq!(open_descriptors(program), ["0", "1", "2"]);
-    // The supervisor has its lifeline and its signals besides.
-    assert_eq!(open_descriptors(child.lifeline.supervisor_pid()).len(), 5);
+    // The supervisor has its lifeline, its signals and its owner's end to wait for besides.
+    assert_eq!(open_descriptors(child.lifeline.supervisor_pid()).len(), 6);
     drop(leaked);
 }
 

@@ -3,8 +3,7 @@
 
 mod common;
 
-use std::io::{BufRead, BufReader};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
 use common::{
@@ -88,18 +87,28 @@ fn the_end_of_the_program_ends_what_it_left_behind() {
     assert_none_left(&marker);
 }
 
+/// A process that launches `script` with a grace period longer than any test.
+fn owner(marker: &Marker, mode: &str, script: &str) -> std::process::Child {
+    let (name, value) = marker.variable();
+    let mut owner = Command::new(helper().exe);
+    owner.env_clear().env("PATH", PATH).env(name, value).args([mode, "sh", "-c", script]);
+    owner.spawn().unwrap()
+}
+
 #[test]
 fn the_violent_death_of_its_owner_ends_the_tree() {
     let marker = Marker::new();
-    let (name, value) = marker.variable();
-    let mut holder = Command::new(helper().exe);
-    holder.env_clear().env("PATH", PATH).env(name, value).args(["hold", "sh", "-c", TREE]);
-    let mut holder = holder.stdout(Stdio::piped()).spawn().unwrap();
-    let mut line = String::new();
-    BufReader::new(holder.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let mut owner = owner(&marker, "hold", TREE);
     marker.await_alive(TREE_SIZE + 1);
-    holder.kill().unwrap();
-    holder.wait().unwrap();
+    owner.kill().unwrap();
+    owner.wait().unwrap();
+    marker.await_gone();
+}
+
+#[test]
+fn a_grace_period_does_not_outlive_its_owner() {
+    let marker = Marker::new();
+    assert!(owner(&marker, "leave", DEAF).wait().unwrap().success());
     marker.await_gone();
 }
 

@@ -1,46 +1,50 @@
-//! The smallest program that can be launched through, and (`hold`) a stand-in for a toolgate that is killed.
+//! The smallest program that can be launched through, and a stand-in for a toolgate that ends too early.
 //!
-//! `hold PROGRAM ARGS...` launches the program with this process's environment, prints its process id and the
-//! supervisor's once it runs, and then sits there until it is killed.
+//! `hold PROGRAM ARGS...` launches the program with this process's environment and sits there until it is killed.
+//! `leave PROGRAM ARGS...` waits for its first line instead, then drops what it launched and ends.
 
 use std::ffi::OsString;
-use std::io::Write;
+use std::fs::File;
+use std::io::{BufRead, BufReader};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use sandbox::{Event, Helper, Launch, Stderr, launch, supervise_main};
+use sandbox::{Child, Helper, Launch, Stderr, launch, supervise_main};
 
 fn main() -> ExitCode {
     let mut args = std::env::args_os().skip(1);
     match args.next().as_ref().and_then(|mode| mode.to_str()) {
         Some("__supervise") => supervise_main(args),
-        Some("hold") => hold(args),
+        Some("hold") => hold(&start(args)),
+        Some("leave") => leave(start(args)),
         _ => ExitCode::from(2),
     }
 }
 
-fn hold(mut args: impl Iterator<Item = OsString>) -> ExitCode {
+fn hold(_child: &Child) -> ! {
+    loop {
+        std::thread::park();
+    }
+}
+
+fn leave(child: Child) -> ExitCode {
+    let line = BufReader::new(File::from(child.stdout)).lines().next();
+    drop(child.lifeline);
+    match line {
+        Some(Ok(_)) => ExitCode::SUCCESS,
+        _ => ExitCode::FAILURE,
+    }
+}
+
+fn start(mut args: impl Iterator<Item = OsString>) -> Child {
     let plan = Launch {
-        program: args.next().expect("a program to hold"),
+        program: args.next().expect("a program"),
         args: args.collect(),
         env: std::env::vars_os().collect(),
         cwd: None,
         stderr: Stderr::Null,
-        grace: Duration::from_secs(60),
+        grace: Duration::from_secs(600),
     };
     let helper = Helper { exe: "/proc/self/exe".into(), argument: "__supervise" };
-    let child = launch(&helper, &plan).expect("launched");
-    loop {
-        match child.lifeline.read_event() {
-            Some(Event::Started { pid }) => announce(pid, child.lifeline.supervisor_pid()),
-            Some(_) => return ExitCode::FAILURE,
-            None => std::thread::sleep(Duration::from_millis(1)),
-        }
-    }
-}
-
-fn announce(program: u32, supervisor: u32) {
-    let mut stdout = std::io::stdout().lock();
-    writeln!(stdout, "{program} {supervisor}").expect("someone reads");
-    stdout.flush().expect("someone reads");
+    launch(&helper, &plan).expect("launched")
 }
