@@ -2,4 +2,14 @@
 //!
 //! Only tests and the project's chores use this crate; no product crate depends on it.
 
+pub mod cli;
+pub mod client;
+pub mod hostile;
+pub mod http;
+mod programs;
 pub mod reference;
+pub mod wait;
+
+pub use cli::{Home, Output};
+pub use client::Client;
+pub use programs::{bin, survivors};
