@@ -1,2 +1,18 @@
-//! The `toolgate` binary.
-fn main() {}
+//! The `toolgate` binary: takes what the system gives (arguments, environment) and hands it on.
+
+use std::process::ExitCode;
+
+use toolgate::cli;
+use toolgate::config::Env;
+
+/// With this first argument the binary is the supervisor of one child process, which `sandbox` starts so.
+const SUPERVISE: &str = "__supervise";
+
+fn main() -> ExitCode {
+    let args: Vec<_> = std::env::args_os().collect();
+    if args.get(1).is_some_and(|arg| arg == SUPERVISE) {
+        return sandbox::supervise_main(args.into_iter().skip(2));
+    }
+    // The only place that reads the process environment.
+    cli::main(args, Env::from_os(std::env::vars_os()))
+}

@@ -6,6 +6,8 @@
 //! ```
 //! One bad entry harms no other; a mistake names its file, line and column; a secret never prints.
 
+mod draft;
+mod edit;
 mod env;
 mod fields;
 mod layers;
@@ -15,10 +17,13 @@ mod resolve;
 mod secret;
 mod server;
 mod types;
+mod write;
 
 #[cfg(test)]
 mod tests;
 
+pub use draft::{Draft, check_name, drafts_from_json};
+pub use edit::{Edit, EditError};
 pub use env::{Env, child_env, secrets};
 pub use layers::{Layers, OverrideError};
 pub use place::{Place, Problem, ServerError, Source, similar};
@@ -28,3 +33,4 @@ pub use types::{
     ApprovalMode, Broken, Config, Gate, Http, Limits, Origin, Prefix, Profile, Protocol, Server, ServerLimits, Startup,
     Stdio, ToolNames, Transport, Trust, Written,
 };
+pub use write::{WriteError, Writer};

@@ -8,7 +8,7 @@ use super::fields::Fields;
 use super::layers::{Layer, Layers};
 use super::node::{self, Node, Table, Value};
 use super::place::{Problem, ServerError, Source, similar};
-use super::server::{self, Context, OWN_KEYS, TRANSPORT_KEYS};
+use super::server::{self, Context, TRANSPORT_KEYS};
 use super::types::{Broken, Config, Gate, Limits, Origin, Server};
 
 /// Decides. Never fails: what is wrong is in `bad`, `broken` and `warnings`, and what is in `servers` can be used.
@@ -96,9 +96,9 @@ impl Resolving {
         let Value::Table(table) = &node.value else {
             return;
         };
-        for (key, node) in table.iter().filter(|(key, _)| OWN_KEYS.contains(&key.as_str())) {
+        for (key, node) in table.iter().filter(|(key, node)| server::is_own(key, node)) {
             let message =
-                format!("`mcp_servers.{name}.{key}` is no key of Codex, which drops it when it edits this file");
+                format!("`mcp_servers.{name}.{key}`: Codex does not know this setting and drops or refuses it");
             self.warnings.push(Problem::new(&node.place, message).hint("move it to toolgate.toml"));
         }
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::env::Env;
 use super::fields::{Fields, FromNode, Kind, Millis};
-use super::node::Node;
+use super::node::{Node, Value};
 use super::place::{Place, Problem};
 use super::secret::{Address, Secret};
 use super::types::{
@@ -17,7 +17,7 @@ use super::types::{
 pub(super) const TRANSPORT_KEYS: [&str; 2] = ["command", "url"];
 
 /// Keys that Codex does not know. It drops them when it rewrites its file, or refuses to start.
-pub(super) const OWN_KEYS: [&str; 12] = [
+const OWN_KEYS: [&str; 12] = [
     "startup",
     "protocol",
     "prefix",
@@ -33,7 +33,7 @@ pub(super) const OWN_KEYS: [&str; 12] = [
 ];
 
 /// Keys of Codex.
-const CODEX_KEYS: [&str; 31] = [
+const CODEX_KEYS: [&str; 30] = [
     "command",
     "args",
     "env",
@@ -64,7 +64,6 @@ const CODEX_KEYS: [&str; 31] = [
     "omit_tools_from",
     "tool_input_schema_max_bytes",
     "name",
-    "experimental_environment",
 ];
 
 const STDIO_KEYS: [&str; 5] = ["command", "args", "env", "env_vars", "cwd"];
@@ -80,6 +79,27 @@ const HTTP_KEYS: [&str; 10] = [
     "oauth_resource",
     "scopes",
 ];
+
+/// Whether a key means something in a server's entry.
+pub(super) fn is_known(key: &str) -> bool {
+    CODEX_KEYS.contains(&key) || OWN_KEYS.contains(&key)
+}
+
+/// Whether Codex would stumble over this setting: a key it does not know, or the approval mode `deny`.
+pub(super) fn is_own(key: &str, node: &Node) -> bool {
+    match (key, &node.value) {
+        ("default_tools_approval_mode", value) => is_deny(value),
+        ("tools", Value::Table(tools)) => tools.values().any(|tool| match &tool.value {
+            Value::Table(tool) => tool.get("approval_mode").is_some_and(|mode| is_deny(&mode.value)),
+            _ => false,
+        }),
+        _ => OWN_KEYS.contains(&key),
+    }
+}
+
+fn is_deny(value: &Value) -> bool {
+    matches!(value, Value::Text(mode) if mode == ApprovalMode::Deny.word())
+}
 
 /// What an entry is read with.
 pub(super) struct Context<'a> {
@@ -323,7 +343,7 @@ fn env_vars(fields: &mut Fields) -> Result<Vec<String>, Problem> {
 }
 
 fn env_var(node: Node) -> Result<Option<String>, Problem> {
-    if let super::node::Value::Text(_) = node.value {
+    if let Value::Text(_) = node.value {
         return String::from_node(node).map(Some);
     }
     let place = node.place.clone();

@@ -1,0 +1,97 @@
+//! What every command is given: the environment, the printer, and the configuration on demand.
+
+use std::path::PathBuf;
+
+use crate::config::{Config, Env, Layers, Problem, ServerError, WriteError, resolve, similar};
+use crate::ui::{Code, Failure, Ui};
+
+/// What every command is given.
+pub struct Context {
+    /// The environment toolgate was started with.
+    pub env: Env,
+    /// The printer.
+    pub ui: Ui,
+    /// `$CODEX_HOME`, absolute; it may not exist yet.
+    pub home: PathBuf,
+    overrides: Vec<String>,
+}
+
+impl Context {
+    /// Finds the home.
+    ///
+    /// # Errors
+    /// When neither `--home`, `CODEX_HOME` nor `HOME` says where it is.
+    pub fn new(env: Env, ui: Ui, home: Option<PathBuf>, overrides: Vec<String>) -> Result<Self, Failure> {
+        let home = home.and_then(|home| std::path::absolute(home).ok()).or_else(|| env.codex_home());
+        let Some(home) = home else {
+            return Err(Failure::new(Code::ConfigInvalid, "neither CODEX_HOME nor HOME is set"));
+        };
+        Ok(Self { env, ui, home, overrides })
+    }
+
+    /// Reads the configuration with its overrides and warns of all that is wrong in it.
+    ///
+    /// # Errors
+    /// An override that is not `KEY=VALUE`. What is wrong in a file is a warning here; a command that runs
+    /// tools asks [`Config::sound`] too.
+    pub fn config(&self) -> Result<Config, Failure> {
+        let config = self.read(&self.overrides)?;
+        self.warn(&config);
+        Ok(config)
+    }
+
+    /// Reads the files alone, for a command that edits them.
+    ///
+    /// # Errors
+    /// As [`Context::config`].
+    pub fn files(&self) -> Result<Config, Failure> {
+        self.read(&[])
+    }
+
+    fn read(&self, overrides: &[String]) -> Result<Config, Failure> {
+        let layers = Layers::read(&self.home, overrides).map_err(|error| {
+            Failure::new(Code::Usage, error.to_string()).hint("write it like `-c mcp_servers.NAME.command=\"CMD\"`")
+        })?;
+        Ok(resolve(layers, &self.env))
+    }
+
+    fn warn(&self, config: &Config) {
+        for problem in config.broken.iter().map(|broken| &broken.problem).chain(&config.warnings) {
+            self.ui.warning(&problem.to_string(), problem.hint.as_deref());
+        }
+        for bad in &config.bad {
+            self.ui.warning(&bad.to_string(), bad.problem.hint.as_deref());
+        }
+    }
+}
+
+/// The failure of a command that was given a name nobody has.
+pub fn unknown_server(name: &str, config: &Config) -> Failure {
+    let failure = Failure::new(Code::ServerUnknown, format!("No MCP server named '{name}' found."));
+    let names = config.servers.keys().map(String::as_str).chain(config.bad.iter().map(|bad| bad.name.as_str()));
+    match similar(name, names) {
+        Some(hint) => failure.hint(hint),
+        None => failure,
+    }
+}
+
+impl From<Problem> for Failure {
+    fn from(problem: Problem) -> Self {
+        Self { hint: problem.hint.clone(), ..Self::new(Code::ConfigInvalid, problem.to_string()) }
+    }
+}
+
+impl From<&ServerError> for Failure {
+    fn from(error: &ServerError) -> Self {
+        Self { hint: error.problem.hint.clone(), ..Self::new(Code::ConfigInvalid, error.to_string()) }
+    }
+}
+
+impl From<WriteError> for Failure {
+    fn from(error: WriteError) -> Self {
+        match error {
+            WriteError::Text(problem) => problem.into(),
+            WriteError::Io { what, path, source } => Self::io(&format!("{what} {}", path.display()), source),
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! The command line: what can be said, and who does it. One file per command; how answers look on a terminal is
+//! `ui`'s, what the files mean is `config`'s.
+
+mod add;
+mod context;
+mod get;
+mod list;
+mod remove;
+mod show;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+
+pub use context::Context;
+
+use crate::config::Env;
+use crate::ui::{Code, Failure, Look, Ui};
+
+/// The one gate between coding agents and their tools.
+#[derive(Debug, Parser)]
+#[command(name = "toolgate", version, max_term_width = 100)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Args)]
+struct Global {
+    /// Override a setting for this run, such as `mcp_servers.NAME.command="CMD"`. The key is a dotted path; the
+    /// value is TOML, or else a literal string.
+    #[arg(short, long = "config", value_name = "KEY=VALUE", global = true)]
+    config: Vec<String>,
+    /// Print the answer as JSON; failures and warnings become JSON lines on standard error.
+    #[arg(long, global = true)]
+    json: bool,
+    /// Print no status and no hints.
+    #[arg(short, long, global = true)]
+    quiet: bool,
+    /// Use this directory instead of `$CODEX_HOME` (default `~/.codex`).
+    #[arg(long, value_name = "DIR", global = true, hide = true)]
+    home: Option<std::path::PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Manage MCP servers.
+    Mcp(Mcp),
+}
+
+#[derive(Debug, Args)]
+struct Mcp {
+    #[command(subcommand)]
+    command: Option<McpCommand>,
+}
+
+#[derive(Debug, Subcommand)]
+enum McpCommand {
+    /// List the configured servers.
+    List(list::ListArgs),
+    /// Show one server.
+    Get(get::GetArgs),
+    /// Add a server.
+    Add(add::AddArgs),
+    /// Remove a server.
+    Remove(remove::RemoveArgs),
+}
+
+/// Runs the command line `args` (the program's name first) in the environment `env`.
+pub fn main(args: Vec<OsString>, env: Env) -> ExitCode {
+    let (overrides, args) = hoist_overrides(args);
+    let color = Look::color_wanted(&env);
+    let json = args.iter().take_while(|arg| *arg != "--").any(|arg| arg == "--json");
+    let early = Ui::new(Look { json, color, quiet: false });
+    let matches = Cli::command().try_get_matches_from(args);
+    let cli = match matches.and_then(|matches| Cli::from_arg_matches(&matches)) {
+        Ok(cli) => cli,
+        Err(error) => return finish(&early, unparsed(&early, &error)),
+    };
+    let Global { config, json, quiet, home } = cli.global;
+    let ui = Ui::new(Look { json, quiet, color });
+    let overrides = overrides.into_iter().chain(config).collect();
+    let cx = match Context::new(env, ui, home, overrides) {
+        Ok(cx) => cx,
+        Err(failure) => return finish(&early, Err(failure)),
+    };
+    let result = dispatch(cli.command, &cx);
+    finish(&cx.ui, result)
+}
+
+fn dispatch(command: Command, cx: &Context) -> Result<(), Failure> {
+    match command {
+        Command::Mcp(Mcp { command: Some(command) }) => mcp(command, cx),
+        Command::Mcp(Mcp { command: None }) => Err(mcp_alone()),
+    }
+}
+
+fn mcp(command: McpCommand, cx: &Context) -> Result<(), Failure> {
+    match command {
+        McpCommand::List(args) => list::run(&args, cx),
+        McpCommand::Get(args) => get::run(&args, cx),
+        McpCommand::Add(args) => add::run(&args, cx),
+        McpCommand::Remove(args) => remove::run(&args, cx),
+    }
+}
+
+fn mcp_alone() -> Failure {
+    Failure::new(Code::Usage, "`toolgate mcp` needs a command").hint("see `toolgate mcp --help`")
+}
+
+/// Help and version are answers; all else the parser says is a usage failure, worded by the parser.
+fn unparsed(ui: &Ui, error: &clap::Error) -> Result<(), Failure> {
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => ui.out(&error.to_string()),
+        _ => {
+            let text = error.to_string();
+            let text = text.trim_end().trim_start_matches("error: ");
+            Err(Failure::new(Code::Usage, text))
+        }
+    }
+}
+
+fn finish(ui: &Ui, result: Result<(), Failure>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            ui.failure(&failure);
+            ExitCode::from(failure.code.exit())
+        }
+    }
+}
+
+/// Takes `-c KEY=VALUE` in all its spellings out of the command line, wherever it stands before a `--`. The parser
+/// alone would keep only those of the innermost command it meets them in.
+fn hoist_overrides(args: Vec<OsString>) -> (Vec<String>, Vec<OsString>) {
+    let mut overrides = Vec::new();
+    let mut rest = Vec::with_capacity(args.len());
+    let mut args = args.into_iter();
+    while let Some(arg) = args.next() {
+        match arg.to_str() {
+            Some("--") => {
+                rest.push(arg);
+                rest.extend(args.by_ref());
+            }
+            Some("-c" | "--config") => match args.next().map(OsString::into_string) {
+                Some(Ok(value)) => overrides.push(value),
+                Some(Err(value)) => rest.extend([arg, value]),
+                None => rest.push(arg),
+            },
+            Some(text) => match joined_override(text) {
+                Some(value) => overrides.push(value.to_owned()),
+                None => rest.push(arg),
+            },
+            None => rest.push(arg),
+        }
+    }
+    (overrides, rest)
+}
+
+fn joined_override(arg: &str) -> Option<&str> {
+    if let Some(value) = arg.strip_prefix("--config=") {
+        return Some(value);
+    }
+    let value = arg.strip_prefix("-c")?;
+    Some(value.strip_prefix('=').unwrap_or(value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    fn check(line: &str, overrides: &[&str], rest: &str) {
+        let words = line.split(' ').map(OsString::from).collect();
+        let (found, left) = hoist_overrides(words);
+        let left: Vec<_> = left.iter().map(|word| word.to_str().unwrap()).collect();
+        assert_eq!(
+            (found.iter().map(String::as_str).collect::<Vec<_>>(), left.join(" ")),
+            (overrides.to_vec(), rest.to_owned())
+        );
+    }
+
+    #[test]
+    fn overrides_are_found_before_and_after_the_command() {
+        check(
+            "toolgate -c a=1 mcp --config b=2 list -cc=3 --config=d=4",
+            &["a=1", "b=2", "c=3", "d=4"],
+            "toolgate mcp list",
+        );
+        check("toolgate mcp list -c", &[], "toolgate mcp list -c");
+        check("toolgate mcp add x -- sh -c a=1", &[], "toolgate mcp add x -- sh -c a=1");
+    }
+}

@@ -1,0 +1,59 @@
+//! `toolgate mcp remove NAME`: takes a server's entry out of the files, and nothing else.
+
+use clap::Args;
+use serde::Serialize;
+
+use super::Context;
+use super::context::unknown_server;
+use crate::config::{Edit, Source, Writer};
+use crate::ui::{Failure, Report};
+
+/// Arguments of `remove`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  toolgate mcp remove github
+  toolgate mcp remove github --if-exists")]
+pub struct RemoveArgs {
+    /// The server.
+    name: String,
+    /// Succeed when there is no such server.
+    #[arg(long)]
+    if_exists: bool,
+}
+
+/// Removes it from both files. Comments that stand apart from the entry, and all other settings, stay.
+pub fn run(args: &RemoveArgs, cx: &Context) -> Result<(), Failure> {
+    let name = args.name.as_str();
+    let known = cx.home.is_dir();
+    let files = if known { edit(name, cx)? } else { Vec::new() };
+    if files.is_empty() && !args.if_exists {
+        return Err(unknown_server(name, &cx.files()?));
+    }
+    cx.ui.report(&Removed { schema: "toolgate.remove/1", name, removed: !files.is_empty(), files })
+}
+
+fn edit(name: &str, cx: &Context) -> Result<Vec<String>, Failure> {
+    let writer = Writer::lock(&cx.home)?;
+    let edit = vec![Edit::Remove { name: name.to_owned() }];
+    let changed = writer.edit(&[(Source::Codex, edit.clone()), (Source::Toolgate, edit)])?;
+    let path = |source: &Source| Some(source.file(&cx.home)?.display().to_string());
+    Ok(changed.iter().filter_map(path).collect())
+}
+
+#[derive(Serialize)]
+struct Removed<'a> {
+    schema: &'static str,
+    name: &'a str,
+    removed: bool,
+    files: Vec<String>,
+}
+
+impl Report for Removed<'_> {
+    fn human(&self) -> String {
+        if self.removed {
+            format!("Removed global MCP server '{}'.\n", self.name)
+        } else {
+            format!("No MCP server named '{}' found.\n", self.name)
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! How a server is shown by `list` and `get`, in Codex's shapes. Secrets are masked unless asked for.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use crate::config::{Env, Http, MASK, Secret, Server, Stdio, Transport, mask_urls};
+
+/// Shows servers with or without their secrets.
+#[derive(Clone, Copy)]
+pub struct Shown<'a> {
+    /// Whether secrets are printed in clear.
+    pub secrets: bool,
+    /// Where forwarded variables have their values.
+    pub env: &'a Env,
+}
+
+impl Shown<'_> {
+    fn secret(self, secret: &Secret) -> String {
+        if self.secrets { secret.expose().to_owned() } else { secret.to_string() }
+    }
+
+    fn text(self, text: &str) -> String {
+        if self.secrets { text.to_owned() } else { mask_urls(text) }
+    }
+
+    fn map(self, map: &BTreeMap<String, Secret>) -> Option<BTreeMap<&str, String>> {
+        let pairs = map.iter().map(|(key, value)| (key.as_str(), self.secret(value)));
+        (!map.is_empty()).then(|| pairs.collect())
+    }
+
+    /// The arguments as Codex shows them: joined by blanks, `-` for none.
+    pub fn args(self, stdio: &Stdio) -> String {
+        dash(stdio.args.iter().map(|arg| self.text(arg)).collect::<Vec<_>>().join(" "))
+    }
+
+    /// The address.
+    pub fn url(self, http: &Http) -> String {
+        self.text(http.url.expose())
+    }
+
+    /// The variables a child gets beyond the common ones, `-` for none.
+    pub fn env(self, stdio: &Stdio) -> String {
+        let own = stdio.env.iter().map(|(key, value)| format!("{key}={}", self.secret(value)));
+        let forwarded = stdio.env_vars.iter().map(|key| match self.env.get(key) {
+            Some(value) if self.secrets => format!("{key}={value}"),
+            _ => format!("{key}={MASK}"),
+        });
+        dash(own.chain(forwarded).collect::<Vec<_>>().join(", "))
+    }
+
+    /// The static headers, `-` for none.
+    pub fn headers(self, http: &Http) -> String {
+        let pairs = http.headers.iter().map(|(name, value)| format!("{name}={}", self.secret(value)));
+        dash(pairs.collect::<Vec<_>>().join(", "))
+    }
+
+    /// The transport as Codex's JSON has it.
+    pub fn transport(self, server: &Server) -> impl Serialize {
+        match &server.transport {
+            Transport::Stdio(stdio) => json!({
+                "type": "stdio",
+                "command": stdio.command,
+                "args": stdio.args.iter().map(|arg| self.text(arg)).collect::<Vec<_>>(),
+                "env": self.map(&stdio.env),
+                "env_vars": stdio.env_vars,
+                "cwd": stdio.cwd,
+            }),
+            Transport::Http(http) => json!({
+                "type": if http.sse { "sse" } else { "streamable_http" },
+                "url": self.url(http),
+                "bearer_token_env_var": http.bearer_token_env_var,
+                "http_headers": self.map(&http.headers),
+                "env_http_headers": (!http.env_headers.is_empty()).then_some(&http.env_headers),
+                "http_headers_helper": http.headers_helper.as_ref().map(|_| "<redacted>"),
+            }),
+        }
+    }
+
+    /// What toolgate knows of a server beyond Codex, by the names the settings have in the files.
+    pub fn own(self, server: &Server) -> Map<String, Value> {
+        let mut own = Map::new();
+        let mut put = |key: &str, value: Value| own.insert(key.to_owned(), value);
+        put("startup", server.startup.word().into());
+        put("protocol", server.protocol.word().into());
+        put("prefix", server.prefix.word().into());
+        put("trust", server.trust.word().into());
+        put("read_only", server.read_only.into());
+        put("default_tools_approval_mode", server.default_approval.word().into());
+        put("idle_timeout_sec", server.idle_timeout.map(|time| time.as_secs_f64()).into());
+        own
+    }
+
+    /// The whole way to a server in one line: a command line or an address.
+    pub fn reach(self, server: &Server) -> String {
+        match &server.transport {
+            Transport::Stdio(stdio) => {
+                let words =
+                    std::iter::once(self.text(&stdio.command)).chain(stdio.args.iter().map(|arg| self.text(arg)));
+                let words: Vec<_> = words.collect();
+                shlex::try_join(words.iter().map(String::as_str)).unwrap_or_else(|_| words.join(" "))
+            }
+            Transport::Http(http) => self.url(http),
+        }
+    }
+}
+
+/// The word for how a server is authenticated, in the table and in JSON. Nothing is asked over the network for it.
+pub fn auth(server: &Server) -> (&'static str, &'static str) {
+    match &server.transport {
+        Transport::Stdio(_) => ("Unsupported", "unsupported"),
+        Transport::Http(Http { bearer_token_env_var: Some(_), .. }) => ("Bearer token", "bearer_token"),
+        Transport::Http(_) => ("Unknown", "unknown"),
+    }
+}
+
+/// A timeout as Codex shows it: only when it was written.
+pub fn seconds(written: bool, time: std::time::Duration) -> Option<f64> {
+    written.then(|| time.as_secs_f64())
+}
+
+/// `-` in the place of nothing.
+pub fn dash(text: String) -> String {
+    if text.is_empty() { "-".to_owned() } else { text }
+}
+
+/// Where a server's entry stands, as JSON.
+pub fn source(server: &Server) -> Value {
+    let place = &server.origin.place;
+    let places = |places: &[crate::config::Place]| places.iter().map(ToString::to_string).collect::<Vec<_>>();
+    json!({
+        "path": place.path(),
+        "place": place.to_string(),
+        "key": format!("mcp_servers.{}", server.name),
+        "added": places(&server.origin.added),
+        "shadowed": places(&server.origin.shadowed),
+    })
+}
+
+/// The same in words.
+pub fn origin(server: &Server) -> String {
+    let mut text = server.origin.place.to_string();
+    for place in &server.origin.added {
+        text.push_str(&format!(", added to by {place}"));
+    }
+    for place in &server.origin.shadowed {
+        text.push_str(&format!(", shadows {place}"));
+    }
+    text
+}
+
+/// Well-known servers whose published examples do not work as written.
+pub fn known_pitfall(server: &Server) -> Option<&'static str> {
+    let Transport::Stdio(stdio) = &server.transport else {
+        return None;
+    };
+    let package = |name: &str| stdio.args.iter().any(|arg| arg.trim_start_matches("@modelcontextprotocol/") == name);
+    let has = |key: &str| stdio.env.contains_key(key) || stdio.env_vars.iter().any(|var| var == key);
+    if package("server-github") && has("GITHUB_TOKEN") && !has("GITHUB_PERSONAL_ACCESS_TOKEN") {
+        return Some("server-github reads GITHUB_PERSONAL_ACCESS_TOKEN, not GITHUB_TOKEN");
+    }
+    if package("server-postgres") && has("DATABASE_URL") && !stdio.args.iter().any(|arg| arg.contains("://")) {
+        return Some("server-postgres takes the database URL as an argument, not from DATABASE_URL");
+    }
+    None
+}

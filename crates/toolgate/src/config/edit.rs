@@ -1,0 +1,279 @@
+//! Changing a configuration text by as few bytes as possible. Pure: files and locks are in `write`.
+
+use toml_edit::{DocumentMut, Item, Table, TableLike};
+
+/// One change.
+#[derive(Debug, Clone)]
+pub enum Edit {
+    /// Writes a server's entry; an older one of that name is replaced.
+    Put {
+        /// The server.
+        name: String,
+        /// Its settings.
+        table: Table,
+    },
+    /// Sets single settings of a server's entry, which is made if it is not there.
+    Add {
+        /// The server.
+        name: String,
+        /// The settings.
+        table: Table,
+    },
+    /// Takes a server's entry out; nothing happens when it is not there.
+    Remove {
+        /// The server.
+        name: String,
+    },
+}
+
+impl Edit {
+    fn name(&self) -> &str {
+        match self {
+            Self::Put { name, .. } | Self::Add { name, .. } | Self::Remove { name } => name,
+        }
+    }
+}
+
+/// Why a text was left as it is.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EditError {
+    /// It is no TOML.
+    #[error("does not parse: {message}")]
+    Syntax {
+        /// Byte offset of the mistake.
+        offset: usize,
+        /// What is wrong.
+        message: String,
+    },
+    /// `mcp_servers` or the server in it is something else than a table.
+    #[error("`{0}` is not a table")]
+    NotATable(String),
+    /// The result would have changed something else too.
+    #[error("the entry of `{0}` cannot be edited without touching its surroundings")]
+    Unfaithful(String),
+}
+
+/// Applies the changes in order. Comments, order, spacing and all other settings stay as they are; the comment
+/// block directly above a removed table goes with it.
+///
+/// # Errors
+/// When the text cannot be edited faithfully. The result is proven by reading it again.
+pub fn apply(text: &str, edits: &[Edit]) -> Result<String, EditError> {
+    let mut text = text.to_owned();
+    for edit in edits {
+        let mut document = parse(&text)?;
+        match edit {
+            Edit::Put { name, table } => put(&mut document, name, table.clone())?,
+            Edit::Add { name, table } => add(&mut document, name, table)?,
+            Edit::Remove { name } => remove(&mut document, name)?,
+        }
+        let edited = document.to_string();
+        prove(&text, &edited, edit)?;
+        text = edited;
+    }
+    Ok(text)
+}
+
+fn parse(text: &str) -> Result<DocumentMut, EditError> {
+    text.parse().map_err(|error: toml_edit::TomlError| EditError::Syntax {
+        offset: error.span().map_or(0, |span| span.start),
+        message: error.message().to_owned(),
+    })
+}
+
+const SERVERS: &str = "mcp_servers";
+
+fn servers(document: &mut DocumentMut) -> Result<&mut dyn TableLike, EditError> {
+    let implicit = || {
+        let mut table = Table::new();
+        table.set_implicit(true);
+        Item::Table(table)
+    };
+    let item = document.entry(SERVERS).or_insert_with(implicit);
+    item.as_table_like_mut().ok_or_else(|| EditError::NotATable(SERVERS.to_owned()))
+}
+
+fn put(document: &mut DocumentMut, name: &str, mut table: Table) -> Result<(), EditError> {
+    let inline = document.get(SERVERS).is_some_and(Item::is_inline_table);
+    let servers = servers(document)?;
+    if inline {
+        servers.insert(name, Item::Value(table.into_inline_table().into()));
+        return Ok(());
+    }
+    if let Some(Item::Table(old)) = servers.get(name)
+        && !old.is_dotted()
+    {
+        *table.decor_mut() = old.decor().clone();
+        table.set_position(old.position());
+    }
+    servers.insert(name, Item::Table(table));
+    Ok(())
+}
+
+fn add(document: &mut DocumentMut, name: &str, settings: &Table) -> Result<(), EditError> {
+    let Some(item) = servers(document)?.get_mut(name) else {
+        return put(document, name, settings.clone());
+    };
+    let inline = item.is_inline_table();
+    let entry = item.as_table_like_mut().ok_or_else(|| EditError::NotATable(format!("{SERVERS}.{name}")))?;
+    for (key, value) in settings {
+        let value = match value {
+            Item::Table(table) if inline => Item::Value(table.clone().into_inline_table().into()),
+            other => other.clone(),
+        };
+        entry.insert(key, value);
+    }
+    Ok(())
+}
+
+fn remove(document: &mut DocumentMut, name: &str) -> Result<(), EditError> {
+    if document.get(SERVERS).is_none() {
+        return Ok(());
+    }
+    let servers = servers(document)?;
+    keep_key_comment(servers, name);
+    let Some(removed) = servers.remove(name) else {
+        return Ok(());
+    };
+    let mut headers = Vec::new();
+    collect(&removed, &mut headers);
+    headers.sort_by_key(|(position, _)| *position);
+    // From the end, so that two comments meant for one place keep their order.
+    for (position, comment) in headers.into_iter().rev() {
+        give_to_next(document, position, &comment);
+    }
+    Ok(())
+}
+
+/// The comments worth keeping of each table header in `item`, with its position in the document.
+fn collect(item: &Item, found: &mut Vec<(isize, String)>) {
+    let Some(table) = item.as_table() else {
+        return;
+    };
+    let prefix = table.decor().prefix().and_then(|prefix| prefix.as_str()).unwrap_or_default();
+    if let (Some(position), Some(comment)) = (table.position(), apart(prefix)) {
+        found.push((position, comment));
+    }
+    for (_, item) in table {
+        collect(item, found);
+    }
+}
+
+/// The comments in `prefix` that a blank line parts from what follows: they do not belong to it.
+fn apart(prefix: &str) -> Option<String> {
+    let lines: Vec<_> = prefix.split_inclusive('\n').collect();
+    let blank = lines.iter().rposition(|line| line.ends_with('\n') && line.trim().is_empty())?;
+    let kept = lines[..=blank].concat();
+    kept.contains('#').then_some(kept)
+}
+
+fn give_to_next(document: &mut DocumentMut, position: isize, comment: &str) {
+    let mut next = None;
+    next_position(document.as_table(), position, &mut next);
+    let together = |below: &str| {
+        let gap = comment.ends_with("\n\n") && (below.starts_with('\n') || below.is_empty());
+        format!("{}{below}", if gap { &comment[..comment.len() - 1] } else { comment })
+    };
+    let table = next.and_then(|position| table_at(document.as_table_mut(), position));
+    match table {
+        Some(table) => {
+            let below = table.decor().prefix().and_then(|prefix| prefix.as_str()).unwrap_or_default().to_owned();
+            table.decor_mut().set_prefix(together(&below));
+        }
+        None => {
+            let below = document.trailing().as_str().unwrap_or_default().to_owned();
+            document.set_trailing(together(&below));
+        }
+    }
+}
+
+fn tables(item: &Item) -> Vec<&Table> {
+    match item {
+        Item::Table(table) => vec![table],
+        Item::ArrayOfTables(array) => array.iter().collect(),
+        Item::None | Item::Value(_) => Vec::new(),
+    }
+}
+
+fn next_position(table: &Table, after: isize, next: &mut Option<isize>) {
+    for below in table.iter().flat_map(|(_, item)| tables(item)) {
+        if let Some(position) = below.position()
+            && position > after
+            && !below.is_dotted()
+            && next.is_none_or(|next| position < next)
+        {
+            *next = Some(position);
+        }
+        next_position(below, after, next);
+    }
+}
+
+fn table_at(table: &mut Table, position: isize) -> Option<&mut Table> {
+    for (_, item) in table.iter_mut() {
+        let below: Vec<&mut Table> = match item {
+            Item::Table(table) => vec![table],
+            Item::ArrayOfTables(array) => array.iter_mut().collect(),
+            Item::None | Item::Value(_) => Vec::new(),
+        };
+        for table in below {
+            if table.position() == Some(position) && !table.is_dotted() {
+                return Some(table);
+            }
+            if let Some(found) = table_at(table, position) {
+                return Some(found);
+            }
+        }
+    }
+    None
+}
+
+/// Hands a comment that stands apart above the key `name` down to the key after it.
+fn keep_key_comment(servers: &mut dyn TableLike, name: &str) {
+    let prefix = |key: &toml_edit::Key| key.leaf_decor().prefix().and_then(|prefix| prefix.as_str()).map(str::to_owned);
+    let Some(comment) = servers.key(name).and_then(prefix).and_then(|prefix| apart(&prefix)) else {
+        return;
+    };
+    let next = servers.iter().skip_while(|(key, _)| *key != name).nth(1).map(|(key, _)| key.to_owned());
+    if let Some(mut key) = next.as_deref().and_then(|key| servers.key_mut(key)) {
+        let below = key.leaf_decor().prefix().and_then(|prefix| prefix.as_str()).unwrap_or_default().to_owned();
+        key.leaf_decor_mut().set_prefix(format!("{comment}{below}"));
+    }
+}
+
+/// Reads both texts and compares them: the entry is as wanted, nothing else has changed.
+fn prove(before: &str, after: &str, edit: &Edit) -> Result<(), EditError> {
+    let unfaithful = || EditError::Unfaithful(edit.name().to_owned());
+    let (old, old_entry) = without(before, edit.name()).ok_or_else(unfaithful)?;
+    let (new, new_entry) = without(after, edit.name()).ok_or_else(unfaithful)?;
+    let wanted = match edit {
+        Edit::Remove { .. } => None,
+        Edit::Put { table, .. } => Some(values(table).ok_or_else(unfaithful)?),
+        Edit::Add { table, .. } => {
+            let mut entry = old_entry.unwrap_or_default();
+            entry.extend(values(table).ok_or_else(unfaithful)?);
+            Some(entry)
+        }
+    };
+    (old == new && new_entry == wanted).then_some(()).ok_or_else(unfaithful)
+}
+
+fn values(table: &Table) -> Option<toml::Table> {
+    DocumentMut::from(table.clone()).to_string().parse().ok()
+}
+
+/// The text's values without the server, and the server's.
+fn without(text: &str, name: &str) -> Option<(toml::Table, Option<toml::Table>)> {
+    let mut all: toml::Table = text.parse().ok()?;
+    let mut entry = None;
+    if let Some(toml::Value::Table(servers)) = all.get_mut(SERVERS) {
+        entry = servers.remove(name);
+        if servers.is_empty() {
+            all.remove(SERVERS);
+        }
+    }
+    match entry {
+        None => Some((all, None)),
+        Some(toml::Value::Table(table)) => Some((all, Some(table))),
+        Some(_) => None,
+    }
+}
