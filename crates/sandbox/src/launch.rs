@@ -141,12 +141,12 @@ pub fn launch(helper: &Helper, launch: &Launch) -> Result<Child, LaunchError> {
     })
 }
 
-/// `[exe, argument, grace in ms, "--", program, args...]`, as [`crate::supervise_main`] reads it.
+/// `[exe, argument, our process id, grace in ms, "--", program, args...]`, as [`crate::supervise_main`] reads it.
 fn arguments(helper: &Helper, launch: &Launch) -> Result<Vec<CString>, LaunchError> {
     let grace = launch.grace.as_millis().to_string();
-    let head = [helper.exe.clone().into_os_string(), helper.argument.into(), grace.into(), "--".into()];
-    let program = [launch.program.clone()];
-    let all = head.into_iter().chain(program).chain(launch.args.iter().cloned());
+    let owner = std::process::id().to_string();
+    let head = [helper.exe.clone().into(), helper.argument.into(), owner.into(), grace.into(), "--".into()];
+    let all = head.into_iter().chain([launch.program.clone()]).chain(launch.args.iter().cloned());
     all.map(|argument| c_string(argument, "an argument")).collect()
 }
 

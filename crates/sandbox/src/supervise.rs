@@ -41,11 +41,18 @@ pub fn supervise_main(args: impl Iterator<Item = OsString>) -> ExitCode {
     // Only the name shown by `ps`; without it that would be "exe".
     _ = set_name(c"toolgate-child");
     match start(&order) {
-        Ok((signals, program)) => {
+        Ok(Started { signals, owner, program }) => {
             detach_stdio();
             report(&lifeline, Event::Started { pid: program.as_raw_nonzero().get().cast_unsigned() });
-            let lifeline = Supervisor::new(lifeline, signals, program, order.grace).run();
-            lifeline.inspect(|lifeline| report(lifeline, Event::Gone));
+            let supervisor = Supervisor {
+                lifeline: Some(lifeline),
+                owner: Some(owner),
+                signals,
+                program,
+                grace: order.grace,
+                stage: Stage::Running,
+            };
+            supervisor.run().inspect(|lifeline| report(lifeline, Event::Gone));
         }
         Err(error) => {
             report(&lifeline, Event::NotStarted { errno: error.raw_os_error().unwrap_or(libc::EIO) });
@@ -57,6 +64,7 @@ pub fn supervise_main(args: impl Iterator<Item = OsString>) -> ExitCode {
 
 /// What [`crate::launch`] wrote on the command line.
 struct Order {
+    owner: Pid,
     grace: Duration,
     program: OsString,
     args: Vec<OsString>,
@@ -64,11 +72,12 @@ struct Order {
 
 impl Order {
     fn parse(mut args: impl Iterator<Item = OsString>) -> Option<Order> {
+        let owner = Pid::from_raw(args.next()?.to_str()?.parse().ok().filter(|owner| *owner > 0)?)?;
         let grace = args.next()?.to_str()?.parse().ok()?;
         if args.next()? != "--" {
             return None;
         }
-        Some(Order { grace: Duration::from_millis(grace), program: args.next()?, args: args.collect() })
+        Some(Order { owner, grace: Duration::from_millis(grace), program: args.next()?, args: args.collect() })
     }
 }
 
@@ -84,15 +93,32 @@ fn take_lifeline() -> Option<OwnedFd> {
     Some(unsafe { OwnedFd::from_raw_fd(LIFELINE_FD) })
 }
 
-fn start(order: &Order) -> io::Result<(Signals, Pid)> {
+struct Started {
+    signals: Signals,
+    owner: OwnedFd,
+    program: Pid,
+}
+
+fn start(order: &Order) -> io::Result<Started> {
     profile::enter_supervisor(LIFELINE_FD)?;
+    let owner = hold(order.owner)?;
     let signals = Signals::block()?;
     let mut command = Command::new(&order.program);
     command.args(&order.args);
     profile::confine(&mut command);
     let child = command.spawn()?;
     let program = Pid::from_raw(child.id().cast_signed()).expect("a started process has an id");
-    Ok((signals, program))
+    Ok(Started { signals, owner, program })
+}
+
+/// A descriptor that becomes readable when toolgate itself ends; an error if it has.
+fn hold(owner: Pid) -> io::Result<OwnedFd> {
+    let held = pidfd_open(owner, PidfdFlags::empty())?;
+    // While it is still our parent, its number cannot have been given to the process that we hold instead.
+    match getppid() == Some(owner) {
+        true => Ok(held),
+        false => Err(Errno::SRCH.into()),
+    }
 }
 
 /// Lets go of the program's pipes, or neither side would ever see an end of file.
@@ -141,12 +167,6 @@ enum Left {
 }
 
 impl Supervisor {
-    fn new(lifeline: OwnedFd, signals: Signals, program: Pid, grace: Duration) -> Supervisor {
-        // Should toolgate be gone already, this is another process, but then the lifeline is cut as well.
-        let owner = getppid().and_then(|owner| pidfd_open(owner, PidfdFlags::empty()).ok());
-        Supervisor { lifeline: Some(lifeline), owner, signals, program, grace, stage: Stage::Running }
-    }
-
     /// Returns when nobody is left below us; the lifeline if toolgate still listens.
     fn run(mut self) -> Option<OwnedFd> {
         while let Left::Some = self.reap() {
@@ -278,15 +298,17 @@ mod tests {
 
     #[test]
     fn an_order_is_read_as_it_was_written() {
-        let order = parse(&["250", "--", "sh", "--", "-c"]).unwrap();
+        let order = parse(&["77", "250", "--", "sh", "--", "-c"]).unwrap();
+        assert_eq!(order.owner.as_raw_nonzero().get(), 77);
         assert_eq!(order.grace, Duration::from_millis(250));
         assert_eq!((order.program, order.args), ("sh".into(), vec!["--".into(), "-c".into()]));
     }
 
     #[test]
     fn half_an_order_is_none() {
-        for args in [&[][..], &["250"], &["250", "--"], &["x", "--", "sh"], &["250", "sh", "--"]] {
-            assert!(parse(args).is_none(), "{args:?}");
+        for args in ["", "7 250", "7 250 --", "7 x -- sh", "0 250 -- sh", "-7 250 -- sh", "7 250 sh --"] {
+            let words: Vec<_> = args.split_whitespace().collect();
+            assert!(parse(&words).is_none(), "{args}");
         }
     }
 }

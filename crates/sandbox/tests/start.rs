@@ -85,6 +85,15 @@ fn bytes_and_the_end_of_input_pass_through() {
 }
 
 #[test]
+fn nobody_but_the_program_holds_its_pipes() {
+    let child = launch_shell(&Marker::new(), "exec </dev/null >/dev/null; exec sleep 1000");
+    started(&child);
+    assert_eq!(read(child.stdout), "");
+    let refused = File::from(child.stdin).write_all(b"x").unwrap_err();
+    assert_eq!(refused.kind(), std::io::ErrorKind::BrokenPipe);
+}
+
+#[test]
 fn standard_error_is_piped_on_request_and_else_thrown_away() {
     let script = ["-c", "echo out; echo err >&2"];
     let marker = Marker::new();
@@ -167,6 +176,7 @@ fn it_has_a_group_and_session_apart_default_signals_and_no_core_dump() {
 fn started_by_hand_the_supervisor_starts_nothing() {
     let helper = helper();
     let mut by_hand = Command::new(&helper.exe);
-    let output = by_hand.args([helper.argument, "0", "--", "echo", "never"]).output().unwrap();
+    let output =
+        by_hand.args([helper.argument, &std::process::id().to_string(), "0", "--", "echo", "never"]).output().unwrap();
     assert_eq!((output.status.code(), output.stdout), (Some(2), Vec::new()));
 }

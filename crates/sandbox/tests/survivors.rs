@@ -148,6 +148,18 @@ fn a_polite_program_uses_its_grace() {
 }
 
 #[test]
+fn the_whole_group_hears_sigterm() {
+    let marker = Marker::new();
+    // The shell looks at its trap only when the child it waits for has ended.
+    let child = launch_shell(&marker, r#"trap "exit 3" TERM; echo ready; sleep 1000"#);
+    started(&child);
+    read_ready(&child);
+    marker.await_alive(3);
+    child.lifeline.terminate();
+    assert_eq!(events(&child), [Event::Exited(ExitKind::Code(3)), Event::Gone]);
+}
+
+#[test]
 fn the_terminals_signals_do_not_reach_the_program_but_sigterm_ends_it() {
     let marker = Marker::new();
     let child = launch_shell(&marker, "exec sleep 1000");
