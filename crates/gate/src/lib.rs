@@ -1,1 +1,31 @@
 //! Words, decisions and the one path of a call.
+//!
+//! Every call of every face goes through [`Gate::call`]: resolve, decide, record the attempt, run, mask,
+//! record the end. The gate opens no socket, knows no MCP, reads no clock and touches no file: what it
+//! needs of the world comes in through [`ports`]. JSON passes through it as bytes with places ([`Wire`]).
+
+pub mod catalog;
+pub mod code;
+mod gate;
+pub mod hub;
+pub mod ledger;
+pub mod limits;
+pub mod mask;
+pub mod policy;
+pub mod ports;
+pub mod refusal;
+pub mod words;
+
+pub use catalog::{Catalog, Facts, Item, Listed, Naming, Offer, PrefixStyle};
+pub use code::Code;
+pub use gate::{Assembly, Feed, Gate, Permit, StartPermit};
+pub use hub::{Hub, Notice};
+pub use ledger::{EndWriter, Recorder};
+pub use limits::Limits;
+pub use mask::{Masks, Secret, Unmasked};
+pub use policy::{Mode, Policy, RuleId, ServerRules};
+pub use refusal::{Delivery, Failure, Fault, Refusal};
+pub use words::{
+    Abilities, Call, CallId, Dialogue, Face, ItemKind, Parts, Place, Principal, Reference, Reply, ReplyKind,
+    ServerName, Target, Trace, Wire,
+};

@@ -1,0 +1,184 @@
+//! What there is to call, under which name, on which face. Names are looked up here and never split.
+
+mod index;
+mod naming;
+
+pub use naming::{Naming, PrefixStyle};
+
+use crate::refusal::Refusal;
+use crate::words::{Face, ItemKind, Place, ServerName, Target};
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use index::Index;
+use std::sync::{Arc, Mutex};
+
+/// What a tool's annotations claim. `None` where they are silent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Facts {
+    /// `readOnlyHint`.
+    pub read_only: Option<bool>,
+    /// `destructiveHint`.
+    pub destructive: Option<bool>,
+    /// `openWorldHint`.
+    pub open_world: Option<bool>,
+}
+
+/// One thing a server listed.
+#[derive(Debug, Clone)]
+pub struct Listed {
+    /// What kind of thing.
+    pub kind: ItemKind,
+    /// Its name, URI or URI template, unescaped.
+    pub raw: Box<str>,
+    /// Its definition as the server sent it.
+    pub definition: Bytes,
+    /// Where the value of `name` stands in the definition, quotes included.
+    pub name_at: Place,
+    /// What its annotations claim.
+    pub facts: Facts,
+}
+
+/// Everything one server offers, as last seen.
+#[derive(Debug, Clone, Default)]
+pub struct Offer {
+    /// Tools, prompts, resources and templates in the server's order.
+    pub listed: Vec<Listed>,
+    /// The server's instructions for a model.
+    pub instructions: Option<Box<str>>,
+    /// The server's capabilities object, raw.
+    pub capabilities: Option<Bytes>,
+    /// The server's `serverInfo`, raw.
+    pub server_info: Option<Bytes>,
+    /// Whether it serves resources at all, listed or not.
+    pub serves_resources: bool,
+}
+
+/// One thing of one server, under its exposed name.
+#[derive(Debug, Clone)]
+pub struct Item {
+    /// Whose.
+    pub server: ServerName,
+    /// What kind of thing.
+    pub kind: ItemKind,
+    /// The server's own name for it.
+    pub raw: Box<str>,
+    /// Its name on the face that shows everything.
+    pub exposed: Box<str>,
+    /// Its definition as the server sent it.
+    pub definition: Bytes,
+    /// Where the value of `name` stands in the definition.
+    pub name_at: Place,
+    /// What its annotations claim.
+    pub facts: Facts,
+}
+
+impl Item {
+    /// The name this item has on `face`.
+    pub fn name_on(&self, face: &Face) -> &str {
+        match face {
+            Face::All => &self.exposed,
+            Face::Only(_) => &self.raw,
+        }
+    }
+
+    /// Appends the definition as `face` shows it: the server's bytes, with only a tool's or prompt's name replaced.
+    pub fn define(&self, face: &Face, out: &mut Vec<u8>) {
+        let name = self.name_on(face);
+        let renamed = matches!(self.kind, ItemKind::Tool | ItemKind::Prompt) && name != &*self.raw;
+        if !renamed || self.name_at.is_none() {
+            out.extend_from_slice(&self.definition);
+            return;
+        }
+        out.extend_from_slice(&self.definition[..self.name_at.start as usize]);
+        serde_json::to_writer(&mut *out, name).expect("a string always serialises into a vector");
+        out.extend_from_slice(&self.definition[self.name_at.end as usize..]);
+    }
+
+    /// A stand-in for a resource that no list mentions.
+    fn unlisted(server: &ServerName, uri: &str) -> Self {
+        Self {
+            server: server.clone(),
+            kind: ItemKind::Resource,
+            raw: uri.into(),
+            exposed: uri.into(),
+            definition: Bytes::new(),
+            name_at: Place::default(),
+            facts: Facts { read_only: Some(true), ..Facts::default() },
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn for_test(server: &str, tool: &str, facts: Facts) -> Self {
+        Self { kind: ItemKind::Tool, facts, ..Self::unlisted(&server.into(), tool) }
+    }
+}
+
+/// All items of all servers. Readers take a snapshot; a publisher swaps in the next one.
+pub struct Catalog {
+    index: ArcSwap<Index>,
+    naming: Naming,
+    /// Held while the next index is built, so that two publishers cannot lose each other's change.
+    publishing: Mutex<()>,
+}
+
+impl Catalog {
+    /// An empty catalog of `servers`, in the order they are shown.
+    pub fn new(servers: Vec<ServerName>, naming: Naming) -> Self {
+        let index = Index::build(1, servers.into_iter().map(|name| (name, None)).collect(), &naming);
+        Self { index: ArcSwap::from_pointee(index), naming, publishing: Mutex::new(()) }
+    }
+
+    /// Replaces what some servers offer. Servers that are not in the catalog are ignored.
+    pub fn publish(&self, offers: Vec<(ServerName, Arc<Offer>)>) {
+        let _turn = self.publishing.lock().expect("building an index does not panic");
+        let now = self.index.load();
+        let mut servers = now.servers.clone();
+        for (name, offer) in offers {
+            if let Some(slot) = servers.iter_mut().find(|(known, _)| *known == name) {
+                slot.1 = Some(offer);
+            }
+        }
+        self.index.store(Arc::new(Index::build(now.epoch + 1, servers, &self.naming)));
+    }
+
+    /// Grows with each change; equal epochs mean an equal catalog.
+    pub fn epoch(&self) -> u64 {
+        self.index.load().epoch
+    }
+
+    /// The servers a face shows, in order.
+    pub fn servers(&self, face: &Face) -> Vec<ServerName> {
+        let index = self.index.load();
+        index.servers.iter().map(|(name, _)| name.clone()).filter(|name| shows(face, name)).collect()
+    }
+
+    /// What `server` offers, if it was ever seen.
+    pub fn offer(&self, server: &ServerName) -> Option<Arc<Offer>> {
+        self.index.load().servers.iter().find(|(name, _)| name == server).and_then(|(_, offer)| offer.clone())
+    }
+
+    /// The items of one kind that a face shows, before policy, in order; and the epoch they are of.
+    pub fn items(&self, face: &Face, kind: ItemKind) -> (u64, Vec<Arc<Item>>) {
+        let index = self.index.load();
+        let shown = index.items.iter().filter(|item| item.kind == kind && shows(face, &item.server));
+        (index.epoch, shown.cloned().collect())
+    }
+
+    /// The item a target means on a face.
+    ///
+    /// # Errors
+    /// [`Refusal::Unknown`] or [`Refusal::Ambiguous`].
+    pub fn resolve(&self, face: &Face, target: &Target) -> Result<Arc<Item>, Refusal> {
+        self.index.load().resolve(face, target)
+    }
+}
+
+fn shows(face: &Face, server: &ServerName) -> bool {
+    match face {
+        Face::All => true,
+        Face::Only(only) => only == server,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,96 @@
+//! The one table of failure codes: exit status, JSON-RPC code and whose fault it is.
+
+use serde::{Serialize, Serializer};
+
+/// Who has to act on a failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Blame {
+    /// Whoever runs toolgate: configuration, environment, login.
+    Operator,
+    /// Whoever called: arguments, names.
+    Downstream,
+    /// The gate said no.
+    Gate,
+    /// The server failed.
+    Upstream,
+}
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $name:ident = $text:literal, exit $exit:literal, rpc $rpc:literal, $blame:ident;)*) => {
+        /// A stable name for every way to fail.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum Code { $($(#[$doc])* $name,)* }
+
+        impl Code {
+            /// All codes, in the order of the table.
+            pub const ALL: &'static [Code] = &[$(Code::$name),*];
+
+            /// The stable text.
+            pub fn as_str(self) -> &'static str { match self { $(Code::$name => $text,)* } }
+
+            /// The exit status of a command that fails so.
+            pub fn exit(self) -> u8 { match self { $(Code::$name => $exit,)* } }
+
+            /// The JSON-RPC error code, where the failure is an error and no tool result.
+            pub fn rpc(self) -> i64 { match self { $(Code::$name => $rpc,)* } }
+
+            /// Who has to act.
+            pub fn blame(self) -> Blame { match self { $(Code::$name => Blame::$blame,)* } }
+        }
+    };
+}
+
+codes! {
+    /// The configuration cannot be read or says something impossible.
+    ConfigInvalid = "config.invalid", exit 2, rpc -32603, Operator;
+    /// The command line was not understood.
+    Usage = "usage", exit 2, rpc -32603, Operator;
+    /// No such tool, prompt or resource for this caller.
+    ToolUnknown = "tool.unknown", exit 1, rpc -32602, Downstream;
+    /// The arguments cannot be right.
+    ArgsInvalid = "args.invalid", exit 1, rpc -32602, Downstream;
+    /// A rule says no.
+    PolicyDenied = "policy.denied", exit 1, rpc -32603, Gate;
+    /// A person would have to say yes, and nobody did.
+    ApprovalRefused = "approval.refused", exit 1, rpc -32603, Gate;
+    /// Too much is under way.
+    LimitBusy = "limit.busy", exit 1, rpc -32603, Gate;
+    /// Something is longer than the limit.
+    LimitTooLarge = "limit.too_large", exit 1, rpc -32603, Gate;
+    /// The server cannot be reached or started.
+    UpstreamUnavailable = "upstream.unavailable", exit 1, rpc -32603, Upstream;
+    /// The server did not answer in time.
+    UpstreamTimeout = "upstream.timeout", exit 1, rpc -32603, Upstream;
+    /// The server does not keep to the protocol.
+    UpstreamProtocol = "upstream.protocol", exit 1, rpc -32603, Upstream;
+    /// The server wants a login or a token.
+    UpstreamAuthRequired = "upstream.auth_required", exit 3, rpc -32603, Operator;
+    /// The server is switched off.
+    UpstreamDisabled = "upstream.disabled", exit 4, rpc -32603, Operator;
+    /// There is no server of that name.
+    UpstreamNotConfigured = "upstream.not_configured", exit 5, rpc -32603, Operator;
+    /// The server runs and has no tools.
+    UpstreamNoTools = "upstream.no_tools", exit 6, rpc -32603, Operator;
+    /// The ledger cannot be written: no record, no call.
+    StoreUnavailable = "store.unavailable", exit 1, rpc -32603, Gate;
+    /// A defect of toolgate.
+    InternalBug = "internal.bug", exit 70, rpc -32603, Gate;
+}
+
+impl Serialize for Code {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_is_what_scripts_rely_on() {
+        let table: String =
+            Code::ALL.iter().map(|c| format!("{} {} {} {:?}\n", c.as_str(), c.exit(), c.rpc(), c.blame())).collect();
+        expect_test::expect_file!["../codes.txt"].assert_eq(&table);
+    }
+}

@@ -1,0 +1,257 @@
+//! The one path of a call.
+
+use crate::Code;
+use crate::catalog::{Catalog, Item};
+use crate::hub::Hub;
+use crate::ledger::{End, Entry, Recorder};
+use crate::mask::{Masks, Unmasked};
+use crate::policy::{Decision, Grant, Policy};
+use crate::ports::{Ids, Listener, Readiness, Source};
+use crate::refusal::{Delivery, Failure, Fault, Refusal};
+use crate::words::{Call, CallId, Dialogue, Face, ItemKind, Reply, ServerName, Wire};
+use bytes::Bytes;
+use std::collections::HashMap;
+use std::sync::Arc;
+use tokio::sync::oneshot;
+
+/// Leave for exactly this call, recorded. Only the gate makes one, and a source consumes it.
+pub struct Permit {
+    call: Call,
+    item: Arc<Item>,
+    masks: Arc<Masks>,
+}
+
+impl Permit {
+    /// The recorded id of the call.
+    pub fn id(&self) -> CallId {
+        self.call.id
+    }
+
+    /// The request as its caller sent it.
+    pub fn wire(&self) -> &Wire {
+        &self.call.wire
+    }
+
+    /// What it is aimed at, by its caller's name.
+    pub fn target(&self) -> &crate::words::Target {
+        &self.call.target
+    }
+
+    /// What it is aimed at, by the server's name.
+    pub fn item(&self) -> &Item {
+        &self.item
+    }
+
+    /// How the caller can be asked something during the call.
+    pub fn dialogue(&self) -> Dialogue {
+        self.call.abilities.dialogue
+    }
+
+    /// The caller's capabilities object, raw.
+    pub fn capabilities(&self) -> Option<&Bytes> {
+        self.call.abilities.capabilities.as_ref()
+    }
+
+    /// Whether the caller wants progress notifications.
+    pub fn wants_progress(&self) -> bool {
+        self.call.listener.as_ref().is_some_and(|listener| listener.wants_progress())
+    }
+
+    /// The way back to the caller while the call runs.
+    pub fn feed(&self) -> Feed {
+        Feed { listener: self.call.listener.clone(), masks: self.masks.clone() }
+    }
+}
+
+/// Leave to start one server, recorded.
+pub struct StartPermit {
+    server: ServerName,
+}
+
+impl StartPermit {
+    /// Which server.
+    pub fn server(&self) -> &ServerName {
+        &self.server
+    }
+}
+
+/// Masks what a server says in the middle of a call and passes it to the caller.
+#[derive(Clone)]
+pub struct Feed {
+    listener: Option<Arc<dyn Listener>>,
+    masks: Arc<Masks>,
+}
+
+impl Feed {
+    /// Passes a notification on.
+    pub fn notify(&self, said: Unmasked) {
+        if let Some(listener) = &self.listener {
+            listener.notify(self.masks.apply(said).wire);
+        }
+    }
+
+    /// Passes a request on. The receiver fails if nobody answers.
+    pub fn ask(&self, said: Unmasked) -> oneshot::Receiver<Wire> {
+        let (sender, receiver) = oneshot::channel();
+        if let Some(listener) = &self.listener {
+            listener.ask(self.masks.apply(said).wire, sender);
+        }
+        receiver
+    }
+}
+
+/// The gate: everything between a face and the sources.
+pub struct Gate {
+    catalog: Arc<Catalog>,
+    policy: Policy,
+    recorder: Recorder,
+    masks: Arc<Masks>,
+    hub: Arc<Hub>,
+    ids: Arc<dyn Ids>,
+    sources: HashMap<ServerName, Arc<dyn Source>>,
+}
+
+/// What a gate is put together from.
+pub struct Assembly {
+    /// What there is to call.
+    pub catalog: Arc<Catalog>,
+    /// The rules.
+    pub policy: Policy,
+    /// The ledger's writing half.
+    pub recorder: Recorder,
+    /// The masks.
+    pub masks: Arc<Masks>,
+    /// Where servers say things outside calls.
+    pub hub: Arc<Hub>,
+    /// Fresh ids.
+    pub ids: Arc<dyn Ids>,
+    /// What runs calls, one per server.
+    pub sources: Vec<Arc<dyn Source>>,
+}
+
+impl Gate {
+    /// A gate of these parts.
+    pub fn new(parts: Assembly) -> Self {
+        let Assembly { catalog, policy, recorder, masks, hub, ids, sources } = parts;
+        let sources = sources.into_iter().map(|source| (source.name().clone(), source)).collect();
+        Self { catalog, policy, recorder, masks, hub, ids, sources }
+    }
+
+    /// What there is to call.
+    pub fn catalog(&self) -> &Catalog {
+        &self.catalog
+    }
+
+    /// What servers say outside calls.
+    pub fn hub(&self) -> &Hub {
+        &self.hub
+    }
+
+    /// The masks, for whoever shows a server's words outside a call.
+    pub fn masks(&self) -> &Masks {
+        &self.masks
+    }
+
+    /// A fresh id for a call.
+    pub fn fresh_id(&self) -> CallId {
+        CallId(self.ids.fresh())
+    }
+
+    /// Puts a call through: resolve, decide, record, run, mask, record.
+    ///
+    /// # Errors
+    /// [`Failure`] when we said no or something broke. An error the server answered is a [`Reply`].
+    pub async fn call(&self, call: Call) -> Result<Reply, Failure> {
+        let item = match self.catalog.resolve(&call.face, &call.target) {
+            Ok(item) => item,
+            Err(refusal) => return Err(self.refuse(&call, None, refusal)),
+        };
+        let grant = match self.policy.decide(&item) {
+            Decision::Allow(grant) => grant,
+            Decision::Ask(question) => return Err(self.refuse(&call, Some(&item), Refusal::Unapproved(question))),
+            Decision::Deny(denial) => return Err(self.refuse(&call, Some(&item), Refusal::Denied(denial))),
+        };
+        let (permit, entry) = self.open(call, item, grant).await?;
+        let answer = self.run(permit).await;
+        entry.close(End::of(&answer));
+        answer
+    }
+
+    /// What of one kind `face` may see: everything the policy does not deny. With the catalog's epoch.
+    pub fn visible(&self, face: &Face, kind: ItemKind) -> (u64, Vec<Arc<Item>>) {
+        let (epoch, mut items) = self.catalog.items(face, kind);
+        items.retain(|item| !matches!(self.policy.decide(item), Decision::Deny(_)));
+        (epoch, items)
+    }
+
+    /// Starts every server of `face` that was never seen, so that its list comes to be known. Returns the
+    /// servers whose list is still unknown.
+    pub fn warm(&self, face: &Face) -> Vec<ServerName> {
+        let mut cold = self.catalog.servers(face);
+        cold.retain(|server| self.catalog.offer(server).is_none());
+        for server in &cold {
+            if let Some(source) = self.sources.get(server) {
+                // A refusal is recorded; the list then goes without this server.
+                let _ = self.ensure_started(source);
+            }
+        }
+        cold
+    }
+
+    /// Starts one server unless it is up.
+    ///
+    /// # Errors
+    /// [`Failure`] if there is no such server, or policy or ledger say no.
+    pub fn start(&self, server: &ServerName) -> Result<(), Failure> {
+        self.ensure_started(self.source(server)?)
+    }
+
+    async fn open(&self, call: Call, item: Arc<Item>, grant: Grant) -> Result<(Permit, Entry), Failure> {
+        match self.recorder.open(&call, &item, &grant, self.policy.digest()).await {
+            Ok(entry) => Ok((Permit { call, item, masks: self.masks.clone() }, entry)),
+            Err(refusal) => Err(self.refuse(&call, Some(&item), refusal)),
+        }
+    }
+
+    async fn run(&self, permit: Permit) -> Result<Reply, Failure> {
+        let source = self.source(&permit.item.server)?;
+        self.ensure_started(source)?;
+        Ok(self.masks.apply(source.call(permit).await?))
+    }
+
+    fn ensure_started(&self, source: &Arc<dyn Source>) -> Result<(), Failure> {
+        if source.readiness() == Readiness::Up {
+            return Ok(());
+        }
+        let server = source.name().clone();
+        match self.policy.decide_start(&server) {
+            Decision::Allow(grant) => {
+                self.recorder.start(self.fresh_id(), &server, &grant.rule().0, self.policy.digest())?;
+                source.start(StartPermit { server });
+                Ok(())
+            }
+            Decision::Ask(question) => Err(Refusal::Unapproved(question).into()),
+            Decision::Deny(denial) => Err(Refusal::Denied(denial).into()),
+        }
+    }
+
+    fn source(&self, server: &ServerName) -> Result<&Arc<dyn Source>, Failure> {
+        self.sources.get(server).ok_or_else(|| {
+            Failure::Broke(Fault {
+                code: Code::UpstreamNotConfigured,
+                server: server.clone(),
+                what: "is not running in this gate".to_owned(),
+                hint: Some("run `toolgate mcp list` to see which servers there are".to_owned()),
+                delivery: Delivery::NotDelivered,
+            })
+        })
+    }
+
+    fn refuse(&self, call: &Call, item: Option<&Item>, refusal: Refusal) -> Failure {
+        self.recorder.refuse(call, item, &refusal);
+        Failure::Refused(refusal)
+    }
+}
+
+#[cfg(test)]
+mod tests;

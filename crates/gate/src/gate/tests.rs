@@ -1,0 +1,238 @@
+use super::*;
+use crate::catalog::{Facts, Listed, Naming, Offer};
+use crate::policy::{Mode, ServerRules};
+use crate::ports::{BoxFuture, Clock, Ledger, LedgerError, Position};
+use crate::words::{Abilities, Parts as Places, Place, Principal, ReplyKind, Target, Trace};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use uuid::Uuid;
+
+#[derive(Default)]
+struct World {
+    events: Mutex<Vec<String>>,
+    full: AtomicBool,
+    seen: Mutex<Vec<String>>,
+    up: AtomicBool,
+    hang: AtomicBool,
+    ticks: AtomicU64,
+    name: Option<ServerName>,
+}
+
+impl World {
+    fn fresh() -> Arc<Self> {
+        Arc::new(Self { name: Some("s".into()), ..Self::default() })
+    }
+
+    /// Event words, in order: `attempt:echo`, `end:finished`, `refusal:policy.denied`, …
+    fn story(&self) -> Vec<String> {
+        let events = self.events.lock().expect("not poisoned");
+        events.iter().map(|line| word(&serde_json::from_str(line).expect("an event is JSON"))).collect()
+    }
+}
+
+fn word(event: &serde_json::Value) -> String {
+    let text = |key: &str| event[key].as_str().unwrap_or("-").to_owned();
+    match &*text("event") {
+        "attempt" => format!("attempt:{}", text("name")),
+        "end" => format!("end:{}", text("end")),
+        "refusal" => format!("refusal:{}:{}", text("asked"), text("code")),
+        other => format!("{other}:{}", text("server")),
+    }
+}
+
+impl Ledger for World {
+    fn append(&self, event: &[u8]) -> Result<Position, LedgerError> {
+        if self.full.load(Ordering::Relaxed) {
+            return Err(LedgerError("no space left".to_owned()));
+        }
+        self.events.lock().expect("not poisoned").push(String::from_utf8_lossy(event).into_owned());
+        Ok(Position(0))
+    }
+
+    fn durable(&self, _: Position) -> BoxFuture<'_, Result<(), LedgerError>> {
+        Box::pin(async {
+            self.events.lock().expect("not poisoned").push(r#"{"event":"synced","server":"disk"}"#.to_owned());
+            Ok(())
+        })
+    }
+}
+
+impl Clock for World {
+    fn wall_micros(&self) -> u64 {
+        self.ticks.fetch_add(1, Ordering::Relaxed)
+    }
+    fn mono_micros(&self) -> u64 {
+        self.ticks.fetch_add(1, Ordering::Relaxed)
+    }
+}
+
+impl Ids for World {
+    fn fresh(&self) -> Uuid {
+        Uuid::from_u128(self.ticks.fetch_add(1, Ordering::Relaxed).into())
+    }
+}
+
+impl Source for World {
+    fn name(&self) -> &ServerName {
+        self.name.as_ref().expect("set by `fresh`")
+    }
+    fn readiness(&self) -> Readiness {
+        if self.up.load(Ordering::Relaxed) { Readiness::Up } else { Readiness::Idle }
+    }
+    fn start(&self, _: StartPermit) {
+        self.up.store(true, Ordering::Relaxed);
+    }
+    fn call(&self, permit: Permit) -> BoxFuture<'_, Result<Unmasked, Fault>> {
+        Box::pin(async move {
+            self.seen.lock().expect("not poisoned").push(permit.item().raw.to_string());
+            if self.hang.load(Ordering::Relaxed) {
+                std::future::pending::<()>().await;
+            }
+            let wire = Wire { json: Bytes::from_static(br#"{"text":"token-abcdef"}"#), parts: Places::default() };
+            Ok(Unmasked::message(wire, ReplyKind::Result))
+        })
+    }
+}
+
+fn gate(world: &Arc<World>, in_flight: usize) -> (Gate, crate::ledger::EndWriter) {
+    let catalog = Catalog::new(vec!["s".into()], Naming::default());
+    let tool = |raw: &str, read_only| Listed {
+        kind: ItemKind::Tool,
+        raw: raw.into(),
+        definition: Bytes::new(),
+        name_at: Place::default(),
+        facts: Facts { read_only, ..Facts::default() },
+    };
+    let listed = vec![tool("echo", Some(true)), tool("write", None), tool("yes", None), tool("never", Some(true))];
+    catalog.publish(vec![("s".into(), Arc::new(Offer { listed, ..Offer::default() }))]);
+    let rules = ServerRules {
+        disabled_tools: vec!["never".to_owned()],
+        tool_modes: HashMap::from([("yes".to_owned(), Mode::Approve)]),
+        ..ServerRules::default()
+    };
+    let masks = Arc::new(Masks::new(&[crate::Secret::new("token-abcdef")]));
+    let (recorder, writer) = Recorder::new(world.clone(), world.clone(), in_flight);
+    let parts = Assembly {
+        catalog: Arc::new(catalog),
+        policy: Policy::new(HashMap::from([("s".into(), rules)])),
+        recorder,
+        hub: Arc::new(Hub::new(masks.clone(), 8)),
+        masks,
+        ids: world.clone(),
+        sources: vec![world.clone()],
+    };
+    (Gate::new(parts), writer)
+}
+
+fn call(gate: &Gate, tool: &str) -> Call {
+    Call {
+        id: gate.fresh_id(),
+        by: Principal::Local,
+        face: Face::All,
+        target: Target::Tool(tool.into()),
+        wire: Wire { json: Bytes::from_static(b"{}"), parts: Places::default() },
+        trace: Trace { thread: Some("th".into()), ..Trace::default() },
+        abilities: Abilities::default(),
+        listener: None,
+    }
+}
+
+/// Makes one call and returns what the caller saw and what was recorded.
+async fn check(tool: &str, want: &str, story: &[&str]) {
+    let world = World::fresh();
+    world.up.store(true, Ordering::Relaxed);
+    let (gate, writer) = gate(&world, 4);
+    let got = match gate.call(call(&gate, tool)).await {
+        Ok(reply) => String::from_utf8_lossy(&reply.wire.json).into_owned(),
+        Err(failure) => failure.code().as_str().to_owned(),
+    };
+    assert_eq!(got, want);
+    drop(gate);
+    writer.run().await;
+    assert_eq!(world.story(), story);
+}
+
+#[tokio::test]
+async fn every_call_is_recorded_and_every_answer_masked() {
+    check("s__echo", r#"{"text":"*****"}"#, &["attempt:echo", "end:finished"]).await;
+}
+
+#[tokio::test]
+async fn what_may_have_effects_is_on_the_disk_before_it_is_sent() {
+    check("s__yes", r#"{"text":"*****"}"#, &["attempt:yes", "synced:disk", "end:finished"]).await;
+}
+
+#[tokio::test]
+async fn refusals_are_recorded_too() {
+    check("s__write", "approval.refused", &["refusal:s__write:approval.refused"]).await;
+    check("s__never", "policy.denied", &["refusal:s__never:policy.denied"]).await;
+    check("nothing", "tool.unknown", &["refusal:nothing:tool.unknown"]).await;
+}
+
+#[tokio::test]
+async fn what_was_refused_never_reaches_the_server() {
+    let world = World::fresh();
+    let (gate, _writer) = gate(&world, 4);
+    for tool in ["s__write", "s__never", "nothing"] {
+        assert!(gate.call(call(&gate, tool)).await.is_err());
+    }
+    assert!(world.seen.lock().expect("not poisoned").is_empty());
+    assert!(!world.up.load(Ordering::Relaxed), "nor was it started");
+}
+
+#[tokio::test]
+async fn starting_a_server_is_an_act_of_its_own() {
+    let world = World::fresh();
+    let (gate, writer) = gate(&world, 4);
+    gate.call(call(&gate, "s__echo")).await.expect("allowed");
+    gate.call(call(&gate, "s__echo")).await.expect("allowed");
+    drop(gate);
+    writer.run().await;
+    let story = world.story();
+    assert_eq!(story.iter().filter(|word| *word == "start:s").count(), 1, "{story:?}");
+}
+
+#[tokio::test]
+async fn no_record_no_call() {
+    let world = World::fresh();
+    let (gate, _writer) = gate(&world, 4);
+    world.full.store(true, Ordering::Relaxed);
+    let failure = gate.call(call(&gate, "s__echo")).await.expect_err("the disk is full");
+    assert_eq!(failure.code(), Code::StoreUnavailable);
+    assert!(world.seen.lock().expect("not poisoned").is_empty());
+}
+
+#[tokio::test]
+async fn a_caller_that_goes_away_leaves_an_abandoned_call() {
+    let world = World::fresh();
+    world.hang.store(true, Ordering::Relaxed);
+    let (gate, writer) = gate(&world, 4);
+    {
+        let mut pending = Box::pin(gate.call(call(&gate, "s__echo")));
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        assert!(pending.as_mut().poll(&mut context).is_pending());
+    }
+    drop(gate);
+    writer.run().await;
+    assert_eq!(world.story(), ["attempt:echo", "start:s", "end:abandoned"]);
+}
+
+#[tokio::test]
+async fn one_call_too_many_is_refused_at_once() {
+    let world = World::fresh();
+    world.hang.store(true, Ordering::Relaxed);
+    let (gate, _writer) = gate(&world, 1);
+    let mut first = Box::pin(gate.call(call(&gate, "s__echo")));
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    assert!(first.as_mut().poll(&mut context).is_pending());
+    let failure = gate.call(call(&gate, "s__echo")).await.expect_err("full");
+    assert_eq!(failure.code(), Code::LimitBusy);
+}
+
+#[test]
+fn a_list_shows_what_policy_does_not_deny() {
+    let world = World::fresh();
+    let (gate, _writer) = gate(&world, 4);
+    let names: Vec<_> = gate.visible(&Face::All, ItemKind::Tool).1.iter().map(|i| i.raw.to_string()).collect();
+    assert_eq!(names, ["echo", "write", "yes"]);
+}

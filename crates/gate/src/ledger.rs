@@ -1,0 +1,153 @@
+//! One attempt, one end, always; and the record of every refusal.
+//!
+//! An attempt is written before the call is made, its end after. The room for the end is taken before the
+//! attempt is written, so that ending a call can neither wait nor fail, even in a destructor.
+
+mod events;
+
+pub(crate) use events::hex;
+
+use crate::catalog::Item;
+use crate::code::Code;
+use crate::policy::Grant;
+use crate::ports::{Clock, Ledger, LedgerError};
+use crate::refusal::{Failure, Refusal};
+use crate::words::{Call, CallId, Reply, ReplyKind, ServerName};
+use events::{AttemptEvent, EndEvent, RefusalEvent, StartEvent};
+use std::sync::Arc;
+use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
+
+/// How a call ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    /// An answer came.
+    Finished { tool_error: bool, rpc_error: bool, bytes: usize, masked: u32 },
+    /// Something broke.
+    Failed(Code),
+    /// The caller went away or cancelled.
+    Abandoned,
+}
+
+impl End {
+    pub(crate) fn of(answer: &Result<Reply, Failure>) -> Self {
+        match answer {
+            Ok(reply) => Self::Finished {
+                tool_error: reply.tool_error,
+                rpc_error: reply.kind == ReplyKind::Error,
+                bytes: reply.wire.json.len(),
+                masked: reply.masked,
+            },
+            Err(failure) => Self::Failed(failure.code()),
+        }
+    }
+}
+
+/// An end on its way to the ledger.
+struct Ending {
+    id: CallId,
+    end: End,
+    took_micros: u64,
+}
+
+/// Writes attempts, ends and refusals.
+pub struct Recorder {
+    ledger: Arc<dyn Ledger>,
+    clock: Arc<dyn Clock>,
+    ends: mpsc::Sender<Ending>,
+    in_flight: usize,
+}
+
+/// The other half of a [`Recorder`]: writes the ends. Must be run for as long as calls are made.
+pub struct EndWriter {
+    ledger: Arc<dyn Ledger>,
+    clock: Arc<dyn Clock>,
+    ends: mpsc::Receiver<Ending>,
+}
+
+/// The open half of a recorded attempt. Dropping it records that the call was abandoned.
+pub(crate) struct Entry {
+    id: CallId,
+    slot: Option<mpsc::OwnedPermit<Ending>>,
+    clock: Arc<dyn Clock>,
+    opened: u64,
+}
+
+impl Recorder {
+    /// A recorder for at most `in_flight` calls at a time, and the task that writes their ends.
+    pub fn new(ledger: Arc<dyn Ledger>, clock: Arc<dyn Clock>, in_flight: usize) -> (Self, EndWriter) {
+        let (sender, receiver) = mpsc::channel(in_flight);
+        let writer = EndWriter { ledger: ledger.clone(), clock: clock.clone(), ends: receiver };
+        (Self { ledger, clock, ends: sender, in_flight }, writer)
+    }
+
+    /// Records the attempt. When this returns, the call may be made.
+    pub(crate) async fn open(&self, call: &Call, item: &Item, grant: &Grant, policy: &str) -> Result<Entry, Refusal> {
+        let slot = self.ends.clone().try_reserve_owned().map_err(|error| match error {
+            TrySendError::Full(_) => Refusal::Busy { limit: self.in_flight },
+            TrySendError::Closed(_) => Refusal::NoRecord("the ledger is closed".to_owned()),
+        })?;
+        let event = AttemptEvent::new(call, item, grant, policy, self.clock.wall_micros());
+        let position = self.ledger.append(&event.to_json()).map_err(no_record)?;
+        let opened = self.clock.mono_micros();
+        let entry = Entry { id: call.id, slot: Some(slot), clock: self.clock.clone(), opened };
+        if item.facts.read_only != Some(true) {
+            // What may have effects is on the disk before it is sent, so that no power failure hides it.
+            self.ledger.durable(position).await.map_err(no_record)?;
+        }
+        Ok(entry)
+    }
+
+    /// Records that a call was refused before anything was tried.
+    pub(crate) fn refuse(&self, call: &Call, item: Option<&Item>, refusal: &Refusal) {
+        let event = RefusalEvent::new(call, item, refusal, self.clock.wall_micros());
+        // A refusal stands whether or not it could be written: the answer is no either way.
+        if let Err(error) = self.ledger.append(&event.to_json()) {
+            tracing::warn!(target: "mcp::ledger", %error, "a refusal could not be recorded");
+        }
+    }
+
+    /// Records that a server is about to be started.
+    pub(crate) fn start(&self, id: CallId, server: &ServerName, rule: &str, policy: &str) -> Result<(), Refusal> {
+        let event = StartEvent::new(id, server, rule, policy, self.clock.wall_micros());
+        self.ledger.append(&event.to_json()).map(drop).map_err(no_record)
+    }
+}
+
+fn no_record(error: LedgerError) -> Refusal {
+    Refusal::NoRecord(error.to_string())
+}
+
+impl Entry {
+    /// Records how the call ended.
+    pub(crate) fn close(mut self, end: End) {
+        self.send(end);
+    }
+
+    fn send(&mut self, end: End) {
+        if let Some(slot) = self.slot.take() {
+            let took_micros = self.clock.mono_micros().saturating_sub(self.opened);
+            slot.send(Ending { id: self.id, end, took_micros });
+        }
+    }
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        self.send(End::Abandoned);
+    }
+}
+
+impl EndWriter {
+    /// Writes ends until the recorder and all open calls are gone.
+    pub async fn run(mut self) {
+        while let Some(ending) = self.ends.recv().await {
+            let event = EndEvent::new(ending.id, ending.end, ending.took_micros, self.clock.wall_micros());
+            if let Err(error) = self.ledger.append(&event.to_json()) {
+                // The attempt stays open in the file and will be closed as lost; new calls are refused
+                // by the same disk, so nothing runs unrecorded.
+                tracing::error!(target: "mcp::ledger", %error, "the end of a call could not be recorded");
+            }
+        }
+    }
+}

@@ -1,0 +1,367 @@
+//! Who may call what. Pure: facts in, a decision out, and every decision names its rule.
+
+use crate::catalog::Item;
+use crate::words::{ItemKind, ServerName};
+use serde::Serialize;
+use std::collections::HashMap;
+use std::fmt;
+
+/// The approval mode of a tool or a server, by Codex's words, and `deny`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// Runs what only reads, and what is neither destructive nor open to the world; asks for the rest.
+    #[default]
+    Auto,
+    /// Always asks.
+    Prompt,
+    /// Runs what only reads; asks for the rest.
+    Writes,
+    /// Always runs.
+    Approve,
+    /// Never runs.
+    Deny,
+}
+
+/// What the operator said about one server.
+#[derive(Debug, Clone, Default)]
+pub struct ServerRules {
+    /// If given, only tools that match one of these patterns exist (`*` and `?`).
+    pub enabled_tools: Option<Vec<String>>,
+    /// Tools that match one of these do not exist; stronger than `enabled_tools`.
+    pub disabled_tools: Vec<String>,
+    /// Only tools that say `readOnlyHint: true` exist.
+    pub read_only: bool,
+    /// The mode of tools without one of their own.
+    pub default_mode: Mode,
+    /// Modes by raw tool name.
+    pub tool_modes: HashMap<String, Mode>,
+}
+
+/// Which rule decided, in the words of the configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct RuleId(pub String);
+
+/// Leave by a rule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Grant {
+    rule: RuleId,
+}
+
+impl Grant {
+    /// The rule that gave leave.
+    pub fn rule(&self) -> &RuleId {
+        &self.rule
+    }
+}
+
+/// A rule's no.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Denial {
+    /// What the caller is told.
+    pub message: String,
+    /// The rule that said no.
+    pub rule: RuleId,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
+impl fmt::Display for Denial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+/// What a person would be asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Question {
+    /// The server of the tool.
+    pub server: ServerName,
+    /// The raw name of the tool.
+    pub tool: String,
+    /// The rule that wants a person.
+    pub rule: RuleId,
+}
+
+impl Question {
+    /// How to let the tool run without a person.
+    pub fn hint(&self) -> String {
+        format!(
+            "to let it run, set `approval_mode = \"approve\"` under `[mcp_servers.{}.tools.{}]`, or `default_tools_approval_mode = \"approve\"` for the whole server",
+            self.server, self.tool
+        )
+    }
+}
+
+impl fmt::Display for Question {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "tool `{}` of server `{}` requires a person's approval ({}), and there is no way to ask for one here",
+            self.tool, self.server, self.rule.0
+        )
+    }
+}
+
+/// What policy says of a call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Decision {
+    /// It may run.
+    Allow(Grant),
+    /// A person has to say so.
+    Ask(Question),
+    /// It may not.
+    Deny(Denial),
+}
+
+/// The rules in force. A server without rules is denied everything.
+#[derive(Debug, Default)]
+pub struct Policy {
+    servers: HashMap<ServerName, ServerRules>,
+    digest: String,
+}
+
+impl Policy {
+    /// The policy of these servers.
+    pub fn new(servers: HashMap<ServerName, ServerRules>) -> Self {
+        let digest = digest(&servers);
+        Self { servers, digest }
+    }
+
+    /// A digest of all rules, the same for the same rules; each record carries it.
+    pub fn digest(&self) -> &str {
+        &self.digest
+    }
+
+    /// What is to become of a use of `item`.
+    pub fn decide(&self, item: &Item) -> Decision {
+        let Some(rules) = self.servers.get(&item.server) else {
+            return deny(format!("server `{}` has no rules", item.server), "no rule".to_owned(), None);
+        };
+        match item.kind {
+            ItemKind::Tool => rules.decide_tool(item),
+            ItemKind::Prompt | ItemKind::Resource | ItemKind::Template => {
+                allow(format!("mcp_servers.{} is configured", item.server))
+            }
+        }
+    }
+
+    /// Whether a server may be started. Configured is enough for now; the act is recorded all the same.
+    pub fn decide_start(&self, server: &ServerName) -> Decision {
+        if self.servers.contains_key(server) {
+            return allow(format!("mcp_servers.{server} is configured"));
+        }
+        deny(format!("server `{server}` has no rules"), "no rule".to_owned(), None)
+    }
+}
+
+impl ServerRules {
+    fn decide_tool(&self, item: &Item) -> Decision {
+        let (server, tool) = (&item.server, &*item.raw);
+        let hidden = |key: &str| {
+            deny(
+                format!("tool '{tool}' is disabled for MCP server '{server}'"),
+                format!("mcp_servers.{server}.{key}"),
+                Some(format!("see `{key}` under `[mcp_servers.{server}]`")),
+            )
+        };
+        if self.disabled_tools.iter().any(|pattern| matches(pattern, tool)) {
+            return hidden("disabled_tools");
+        }
+        if self.enabled_tools.as_ref().is_some_and(|list| !list.iter().any(|pattern| matches(pattern, tool))) {
+            return hidden("enabled_tools");
+        }
+        if self.read_only && item.facts.read_only != Some(true) {
+            return deny(
+                format!("tool '{tool}' of MCP server '{server}' is blocked by read_only"),
+                format!("mcp_servers.{server}.read_only"),
+                Some(format!("`[mcp_servers.{server}] read_only` hides every tool not annotated `readOnlyHint: true`")),
+            );
+        }
+        self.decide_mode(item)
+    }
+
+    fn decide_mode(&self, item: &Item) -> Decision {
+        let (server, tool) = (&item.server, &*item.raw);
+        let (mode, rule) = match self.tool_modes.get(tool) {
+            Some(mode) => (*mode, format!("mcp_servers.{server}.tools.{tool}.approval_mode = {}", mode.word())),
+            None => (
+                self.default_mode,
+                format!("mcp_servers.{server}.default_tools_approval_mode = {}", self.default_mode.word()),
+            ),
+        };
+        let reads = item.facts.read_only == Some(true);
+        let harmless = item.facts.destructive == Some(false) && item.facts.open_world == Some(false);
+        let runs = match mode {
+            Mode::Auto => reads || harmless,
+            Mode::Writes => reads,
+            Mode::Approve => true,
+            Mode::Prompt => false,
+            Mode::Deny => return deny(format!("tool '{tool}' is disabled for MCP server '{server}'"), rule, None),
+        };
+        if runs {
+            return allow(rule);
+        }
+        Decision::Ask(Question { server: server.clone(), tool: tool.to_owned(), rule: RuleId(rule) })
+    }
+}
+
+impl Mode {
+    /// The word of the configuration.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Prompt => "prompt",
+            Self::Writes => "writes",
+            Self::Approve => "approve",
+            Self::Deny => "deny",
+        }
+    }
+}
+
+fn allow(rule: String) -> Decision {
+    Decision::Allow(Grant { rule: RuleId(rule) })
+}
+
+fn deny(message: String, rule: String, hint: Option<String>) -> Decision {
+    Decision::Deny(Denial { message, rule: RuleId(rule), hint })
+}
+
+/// Whether `name` fits `pattern`, in which `*` stands for any run of characters and `?` for any one.
+pub fn matches(pattern: &str, name: &str) -> bool {
+    let (pattern, name): (Vec<char>, Vec<char>) = (pattern.chars().collect(), name.chars().collect());
+    let (mut p, mut n, mut star) = (0, 0, None);
+    while n < name.len() {
+        if p < pattern.len() && pattern[p] == '*' {
+            star = Some((p, n));
+            p += 1;
+        } else if p < pattern.len() && (pattern[p] == '?' || pattern[p] == name[n]) {
+            (p, n) = (p + 1, n + 1);
+        } else if let Some((at, from)) = star {
+            (p, n) = (at + 1, from + 1);
+            star = Some((at, from + 1));
+        } else {
+            return false;
+        }
+    }
+    pattern[p..].iter().all(|c| *c == '*')
+}
+
+fn digest(servers: &HashMap<ServerName, ServerRules>) -> String {
+    use sha2::Digest;
+    let mut lines: Vec<String> = servers
+        .iter()
+        .map(|(name, rules)| {
+            let mut modes: Vec<_> = rules.tool_modes.iter().collect();
+            modes.sort_by_key(|(tool, _)| *tool);
+            format!(
+                "{name:?} {:?} {:?} {} {:?} {modes:?}",
+                rules.enabled_tools, rules.disabled_tools, rules.read_only, rules.default_mode
+            )
+        })
+        .collect();
+    lines.sort();
+    crate::ledger::hex(&sha2::Sha256::digest(lines.join("\n"))[..8])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::Facts;
+
+    fn check(rules: ServerRules, tool: &str, facts: Facts, want: &str) {
+        let policy = Policy::new(HashMap::from([("s".into(), rules)]));
+        let got = match policy.decide(&Item::for_test("s", tool, facts)) {
+            Decision::Allow(grant) => format!("allow by {}", grant.rule.0),
+            Decision::Ask(question) => format!("ask by {}", question.rule.0),
+            Decision::Deny(denial) => format!("deny by {}", denial.rule.0),
+        };
+        assert_eq!(got, want);
+    }
+
+    const READS: Facts = Facts { read_only: Some(true), destructive: None, open_world: None };
+    const HARMLESS: Facts = Facts { read_only: Some(false), destructive: Some(false), open_world: Some(false) };
+    const UNKNOWN: Facts = Facts { read_only: None, destructive: None, open_world: None };
+
+    fn mode(default_mode: Mode) -> ServerRules {
+        ServerRules { default_mode, ..ServerRules::default() }
+    }
+
+    #[test]
+    fn modes_follow_codex() {
+        let word = |m: Mode| format!("by mcp_servers.s.default_tools_approval_mode = {}", m.word());
+        for (m, reads, harmless, unknown) in [
+            (Mode::Auto, "allow", "allow", "ask"),
+            (Mode::Writes, "allow", "ask", "ask"),
+            (Mode::Prompt, "ask", "ask", "ask"),
+            (Mode::Approve, "allow", "allow", "allow"),
+            (Mode::Deny, "deny", "deny", "deny"),
+        ] {
+            check(mode(m), "t", READS, &format!("{reads} {}", word(m)));
+            check(mode(m), "t", HARMLESS, &format!("{harmless} {}", word(m)));
+            check(mode(m), "t", UNKNOWN, &format!("{unknown} {}", word(m)));
+        }
+    }
+
+    #[test]
+    fn lists_and_read_only_come_before_modes() {
+        let lists = |on: Option<&[&str]>, off: &[&str]| ServerRules {
+            enabled_tools: on.map(|l| l.iter().map(|s| s.to_string()).collect()),
+            disabled_tools: off.iter().map(|s| s.to_string()).collect(),
+            default_mode: Mode::Approve,
+            ..ServerRules::default()
+        };
+        let approve = "allow by mcp_servers.s.default_tools_approval_mode = approve";
+        check(lists(Some(&["get_*"]), &[]), "get_x", UNKNOWN, approve);
+        check(lists(Some(&["get_*"]), &[]), "set_x", UNKNOWN, "deny by mcp_servers.s.enabled_tools");
+        check(lists(Some(&["get_*"]), &["get_x"]), "get_x", UNKNOWN, "deny by mcp_servers.s.disabled_tools");
+        check(lists(Some(&[]), &[]), "get_x", READS, "deny by mcp_servers.s.enabled_tools");
+        let read_only = ServerRules { read_only: true, ..mode(Mode::Approve) };
+        check(read_only.clone(), "t", READS, approve);
+        check(read_only, "t", HARMLESS, "deny by mcp_servers.s.read_only");
+    }
+
+    #[test]
+    fn a_tools_own_mode_is_stronger_in_both_directions() {
+        let rules = |m, own| ServerRules { tool_modes: HashMap::from([("t".to_owned(), own)]), ..mode(m) };
+        check(rules(Mode::Approve, Mode::Deny), "t", READS, "deny by mcp_servers.s.tools.t.approval_mode = deny");
+        check(rules(Mode::Deny, Mode::Approve), "t", UNKNOWN, "allow by mcp_servers.s.tools.t.approval_mode = approve");
+    }
+
+    #[test]
+    fn no_rules_mean_no() {
+        let decision = Policy::default().decide(&Item::for_test("s", "t", READS));
+        assert!(matches!(decision, Decision::Deny(_)), "{decision:?}");
+        assert!(matches!(Policy::default().decide_start(&"s".into()), Decision::Deny(_)));
+    }
+
+    #[test]
+    fn patterns_match_whole_names() {
+        for (pattern, name, want) in [
+            ("a", "a", true),
+            ("a", "ab", false),
+            ("*", "", true),
+            ("a*c", "abbc", true),
+            ("a*c", "abcd", false),
+            ("?b", "ab", true),
+            ("?", "", false),
+            ("*a*b*", "xaybz", true),
+            ("**", "é", true),
+        ] {
+            assert_eq!(matches(pattern, name), want, "{pattern} {name}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn a_deny_list_never_allows_more(pattern in "[a-c*?]{0,4}", tool in "[a-c]{1,4}", m in 0..5usize) {
+            let m = [Mode::Auto, Mode::Prompt, Mode::Writes, Mode::Approve, Mode::Deny][m];
+            let item = Item::for_test("s", &tool, READS);
+            let before = Policy::new(HashMap::from([("s".into(), mode(m))])).decide(&item);
+            let rules = ServerRules { disabled_tools: vec![pattern], ..mode(m) };
+            let after = Policy::new(HashMap::from([("s".into(), rules)])).decide(&item);
+            proptest::prop_assert!(after == before || matches!(after, Decision::Deny(_)));
+        }
+    }
+}

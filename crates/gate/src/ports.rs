@@ -1,0 +1,93 @@
+//! What the gate needs of the world. Adapters implement these; the gate calls nothing else.
+
+use crate::gate::{Permit, StartPermit};
+use crate::mask::Unmasked;
+use crate::refusal::Fault;
+use crate::words::{ServerName, Wire};
+use std::future::Future;
+use std::pin::Pin;
+use thiserror::Error;
+use tokio::sync::oneshot;
+use uuid::Uuid;
+
+/// A boxed future, so that ports stay object-safe.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Whether a source can take a call now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Readiness {
+    /// It runs or is starting; a call waits for it.
+    Up,
+    /// It has to be started first, which is an act of its own.
+    Idle,
+}
+
+/// What can run a permitted call: a link to an upstream, or a builtin.
+pub trait Source: Send + Sync {
+    /// The server's configured name.
+    fn name(&self) -> &ServerName;
+
+    /// Whether a start is needed before a call.
+    fn readiness(&self) -> Readiness;
+
+    /// Starts the source unless it is up. Returns at once.
+    fn start(&self, permit: StartPermit);
+
+    /// Runs the call. Dropping the future cancels it at the server.
+    ///
+    /// # Errors
+    /// A [`Fault`] when there is no answer. An error answered by the server is an [`Unmasked`].
+    fn call(&self, permit: Permit) -> BoxFuture<'_, Result<Unmasked, Fault>>;
+}
+
+/// Where what a server says in the middle of a call goes. Called in the order things were said, and
+/// always before the call's answer is returned. Must not block.
+pub trait Listener: Send + Sync {
+    /// A notification about this call, masked. Its `subject` is the progress token to replace, if any.
+    fn notify(&self, notification: Wire);
+
+    /// A request to the caller, masked; the answer goes into `answer`, dropping it means "nobody answers".
+    fn ask(&self, request: Wire, answer: oneshot::Sender<Wire>);
+
+    /// Whether the caller wants progress notifications for this call.
+    fn wants_progress(&self) -> bool;
+}
+
+/// A place in the ledger up to which something is known to be durable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Position(pub u64);
+
+/// Why an event could not be recorded.
+#[derive(Debug, Clone, Error)]
+#[error("{0}")]
+pub struct LedgerError(pub String);
+
+/// The append-only record of what happened.
+pub trait Ledger: Send + Sync {
+    /// Appends one event, a JSON object, with one write. When this returns, a kill of the process cannot
+    /// lose it any more; a power failure can, until [`Ledger::durable`].
+    ///
+    /// # Errors
+    /// [`LedgerError`] if not all of it was written. Nothing of it counts then.
+    fn append(&self, event: &[u8]) -> Result<Position, LedgerError>;
+
+    /// Waits until everything up to `position` is on the disk. Many waiters share one sync.
+    ///
+    /// # Errors
+    /// [`LedgerError`] if the disk said no.
+    fn durable(&self, position: Position) -> BoxFuture<'_, Result<(), LedgerError>>;
+}
+
+/// Time, from outside.
+pub trait Clock: Send + Sync {
+    /// Microseconds since 1970-01-01 UTC.
+    fn wall_micros(&self) -> u64;
+    /// Microseconds since some fixed moment; never goes back.
+    fn mono_micros(&self) -> u64;
+}
+
+/// Ids, from outside.
+pub trait Ids: Send + Sync {
+    /// A fresh UUIDv7.
+    fn fresh(&self) -> Uuid;
+}
