@@ -7,7 +7,8 @@ use std::io::{Read, Write};
 use std::process::{Command, Stdio as Pipe};
 use std::time::{Duration, Instant};
 
-use sandbox::{Child, Event, Helper, Launch, Stderr, launch};
+use rustix::event::{PollFd, PollFlags, poll};
+use sandbox::{Child, Event, Helper, Launch, Lifeline, Stderr, launch};
 
 const ROUNDS: usize = 200;
 const SUPERVISORS: usize = 50;
@@ -26,6 +27,9 @@ fn main() {
         writeln!(out, "{name:>14}: best {best:?}  p50 {p50:?}  p95 {p95:?}").expect("someone reads");
     }
     let children: Vec<_> = (0..SUPERVISORS).map(|_| start()).collect();
+    for child in &children {
+        await_event(&child.lifeline, |event| matches!(event, Event::Started { .. }));
+    }
     for field in ["Rss", "Pss", "Private_Dirty"] {
         let total: u64 = children.iter().map(|child| memory(child, field)).sum();
         writeln!(out, "{field:>14}: {} KiB for each of {SUPERVISORS} supervisors", total / SUPERVISORS as u64)
@@ -51,9 +55,7 @@ fn time_supervised() -> Duration {
     echo(&mut stdin, &mut stdout);
     let took = begin.elapsed();
     drop(stdin);
-    while lifeline.read_event() != Some(Event::Gone) {
-        std::thread::yield_now();
-    }
+    await_event(&lifeline, |event| event == Event::Gone);
     took
 }
 
@@ -73,11 +75,14 @@ fn start() -> Child {
         stderr: Stderr::Null,
         grace: Duration::ZERO,
     };
-    let child = launch(&Helper { exe: exe.into(), argument: "__supervise" }, &plan).expect("launched");
-    while child.lifeline.pid().is_none() {
-        child.lifeline.read_event();
+    launch(&Helper { exe: exe.into(), argument: "__supervise" }, &plan).expect("launched")
+}
+
+/// Asleep until then, or the waiting would take the time from what is measured.
+fn await_event(lifeline: &Lifeline, wanted: impl Fn(Event) -> bool) {
+    while !lifeline.read_event().is_some_and(&wanted) {
+        poll(&mut [PollFd::new(lifeline, PollFlags::IN)], None).expect("pollable");
     }
-    child
 }
 
 /// One figure of a supervisor's memory, in KiB.
