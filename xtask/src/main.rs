@@ -1,2 +1,41 @@
-//! The chores of this repository.
-fn main() {}
+//! The chores of this repository: `cargo xtask CHORE`, one module each.
+
+mod conform;
+mod peers;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+/// The project's own chores.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+enum Chore {
+    /// Run the official MCP conformance suite against the fixture, directly or through toolgate.
+    Conform(conform::Flags),
+    /// Install the real peers that tests and benches talk to, into `.work/peers`.
+    Peers(peers::Flags),
+}
+
+fn main() -> ExitCode {
+    let outcome = match Chore::parse() {
+        Chore::Conform(flags) => conform::run(&flags),
+        Chore::Peers(flags) => peers::run(&flags),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            say(&format!("xtask: {error}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Why a chore failed, for people.
+type Failure = Box<dyn std::error::Error>;
+
+/// One line for whoever runs the chore.
+#[expect(clippy::print_stderr, reason = "a chore talks to its user")]
+fn say(text: &str) {
+    eprintln!("{text}");
+}

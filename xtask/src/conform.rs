@@ -1,0 +1,106 @@
+//! Runs the official MCP conformance suite, cell by cell.
+//!
+//! A cell is one way to reach the fixture through toolgate: a transport and an era. What is known
+//! to fail in a cell is listed, with the reason, in `conformance/CELL.yml`; that list may only shrink.
+
+mod cell;
+mod subject;
+mod suite;
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use cell::Cell;
+use clap::ValueEnum;
+use suite::{Report, Suite};
+
+use crate::peers::{npm, root, succeed};
+use crate::{Failure, say};
+
+/// What `cargo xtask conform` is told.
+#[derive(clap::Args)]
+pub struct Flags {
+    /// Run these cells alone.
+    #[arg(long, value_enum, value_name = "CELL")]
+    only: Vec<Cell>,
+    /// Test the fixture itself, without toolgate in between. Takes the HTTP cells.
+    #[arg(long)]
+    direct: bool,
+    /// The cargo profile of the programs under test.
+    #[arg(long, default_value = "quick")]
+    profile: String,
+}
+
+/// Runs the cells and prints a table.
+///
+/// # Errors
+/// When something cannot be built, installed or started, or when a cell has an unexpected outcome.
+pub fn run(flags: &Flags) -> Result<(), Failure> {
+    let root = root();
+    let work = root.join(".work/conform");
+    npm(&root.join("peers/conformance"), &work)?;
+    let programs = build(&root, flags)?;
+    let suite = Suite::new(&work);
+    let mut rows = Vec::new();
+    for cell in cells(flags) {
+        say(&format!("{cell}: {}", cell.requirements()));
+        let report = run_cell(cell, flags.direct, &programs, &suite, &root);
+        rows.push((cell, report));
+    }
+    print(&rows)?;
+    let all_good = rows.iter().all(|(_, report)| report.as_ref().is_ok_and(Report::is_as_expected));
+    if all_good { Ok(()) } else { Err("not as expected".into()) }
+}
+
+fn cells(flags: &Flags) -> Vec<Cell> {
+    let wanted = |cell: &Cell| flags.only.is_empty() || flags.only.contains(cell);
+    let possible = |cell: &Cell| !flags.direct || cell.is_http();
+    Cell::value_variants().iter().copied().filter(wanted).filter(possible).collect()
+}
+
+fn run_cell(cell: Cell, direct: bool, programs: &Path, suite: &Suite, root: &Path) -> Result<Report, Failure> {
+    let list = root.join("conformance").join(format!("{cell}.yml"));
+    if direct {
+        let fixture = subject::fixture(programs, cell)?;
+        return suite.run(cell, &fixture.url, None);
+    }
+    let gate = subject::gate(programs, cell)?;
+    suite.run(cell, &gate.url, Some(&list))
+}
+
+/// Builds the programs under test and returns the directory they are in.
+fn build(root: &Path, flags: &Flags) -> Result<PathBuf, Failure> {
+    let mut command = Command::new(env!("CARGO"));
+    command.args(["build", "--profile", &flags.profile, "-p", "testkit", "--bins"]).current_dir(root);
+    if !flags.direct {
+        command.args(["-p", "toolgate"]);
+    }
+    succeed(&mut command)?;
+    let metadata = cargo_metadata::MetadataCommand::new().no_deps().current_dir(root).exec()?;
+    let directory = if flags.profile == "dev" { "debug" } else { &flags.profile };
+    Ok(metadata.target_directory.join(directory).into())
+}
+
+fn print(rows: &[(Cell, Result<Report, Failure>)]) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{:14} {:12} {:>6} {:>6} {:>8}  outcome", "cell", "requirements", "passed", "failed", "baseline")?;
+    for (cell, report) in rows {
+        let requirements = cell.requirements();
+        match report {
+            Ok(report) => writeln!(
+                out,
+                "{cell:14} {requirements:12} {:>6} {:>6} {:>8}  {}",
+                report.passed,
+                report.failed,
+                report.baseline,
+                report.outcome()
+            )?,
+            Err(error) => writeln!(out, "{cell:14} {requirements:12} {:>6} {:>6} {:>8}  {error}", "-", "-", "-")?,
+        }
+    }
+    for line in rows.iter().filter_map(|(_, report)| report.as_ref().ok()).flat_map(|report| &report.failures) {
+        writeln!(out, "  {line}")?;
+    }
+    Ok(())
+}
