@@ -41,16 +41,16 @@ pub struct AddArgs {
     #[arg(long, conflicts_with = "command")]
     url: Option<String>,
     /// A variable to set for the command; may be given more than once.
-    #[arg(long, value_name = "KEY=VALUE", value_parser = env_pair, requires = "command")]
+    #[arg(long, value_name = "KEY=VALUE", value_parser = env_pair, conflicts_with_all = ["url", "json_source", "import"])]
     env: Vec<(String, String)>,
     /// The directory to run the command in.
-    #[arg(long, value_name = "DIR", requires = "command")]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["url", "json_source", "import"])]
     cwd: Option<String>,
     /// The variable that holds the bearer token for the URL.
-    #[arg(long, value_name = "VAR", requires = "url")]
+    #[arg(long, value_name = "VAR", conflicts_with_all = ["command", "json_source", "import"])]
     bearer_token_env_var: Option<String>,
     /// A header to send with every request; may be given more than once.
-    #[arg(long, value_name = "NAME=VALUE", value_parser = header_pair, requires = "url")]
+    #[arg(long, value_name = "NAME=VALUE", value_parser = header_pair, conflicts_with_all = ["command", "json_source", "import"])]
     header: Vec<(String, String)>,
     /// Write to toolgate.toml alone, so that clients reach the server only through the gate.
     #[arg(long)]
@@ -94,8 +94,8 @@ pub fn run(args: &AddArgs, cx: &Context) -> Result<(), Failure> {
     let config = cx.files()?;
     let mut plan = Plan::default();
     for (draft, server) in &checked {
-        announce(args, server, cx);
         plan.add(args, draft, server, &config, cx)?;
+        announce(args, server, cx);
     }
     // The restrictions first: an entry must never stand without them.
     writer.edit(&[(Source::Toolgate, plan.toolgate), (Source::Codex, plan.codex)])?;
@@ -184,16 +184,12 @@ fn announce(args: &AddArgs, server: &Server, cx: &Context) {
         return;
     }
     let reach = Shown { secrets: false, env: &cx.env }.reach(server);
-    match &server.transport {
-        Transport::Stdio(_) => {
-            cx.ui.status(&format!("will run: {reach}"));
-            cx.ui.status("with your rights, and with what your agent sends to its tools");
-        }
-        Transport::Http(_) => {
-            cx.ui.status(&format!("will connect to: {reach}"));
-            cx.ui.status("with what your agent sends to its tools");
-        }
-    }
+    let what = match &server.transport {
+        Transport::Stdio(_) => "will run",
+        Transport::Http(_) => "will connect to",
+    };
+    cx.ui.status(&format!("{what}: {reach}"));
+    cx.ui.status("it gets what your agent sends to its tools; a command also has all your rights");
     if let Some(hint) = super::show::known_pitfall(server) {
         cx.ui.hint(hint);
     }

@@ -117,7 +117,7 @@ pub fn auth(server: &Server) -> (&'static str, &'static str) {
 
 /// A timeout as Codex shows it: only when it was written.
 pub fn seconds(written: bool, time: std::time::Duration) -> Option<f64> {
-    written.then(|| time.as_secs_f64())
+    written.then_some(time.as_secs_f64())
 }
 
 /// `-` in the place of nothing.

@@ -110,7 +110,15 @@ impl FromNode for String {
                 Err(Problem::new(&node.place, "a NUL character cannot be passed on"))
             }
             Value::Text(text) => Ok(text),
-            other => Err(Problem::new(&node.place, invalid_type(&other, "a string"))),
+            other => {
+                let problem = Problem::new(&node.place, invalid_type(&other, "a string"));
+                match node.place {
+                    Place::Override { .. } => {
+                        Err(problem.hint("write `KEY='\"VALUE\"'` for a text that looks like more"))
+                    }
+                    _ => Err(problem),
+                }
+            }
         }
     }
 }

@@ -16,6 +16,7 @@ mod place;
 mod resolve;
 mod secret;
 mod server;
+mod transport;
 mod types;
 mod write;
 

@@ -119,12 +119,11 @@ impl Problem {
 
 /// The entry of one server cannot be used. It harms no other.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("server `{name}`: {problem}")]
+#[error("{place}: server `{name}`: {message}", place = problem.place, message = problem.message)]
 pub struct ServerError {
     /// The server's name.
     pub name: String,
     /// Where and why.
-    #[source]
     pub problem: Problem,
 }
 

@@ -1,17 +1,14 @@
 //! One `[mcp_servers.NAME]` table becomes a [`Server`], or the first reason why it cannot.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::env::Env;
-use super::fields::{Fields, FromNode, Kind, Millis};
+use super::fields::{Fields, FromNode, Millis};
 use super::node::{Node, Value};
-use super::place::{Place, Problem};
-use super::secret::{Address, Secret};
-use super::types::{
-    ApprovalMode, Gate, Http, Origin, Prefix, Protocol, Server, ServerLimits, Startup, Stdio, Transport, Trust, Written,
-};
+use super::place::Problem;
+use super::transport;
+use super::types::{ApprovalMode, Gate, Origin, Prefix, Protocol, Server, ServerLimits, Startup, Trust, Written};
 
 /// Keys that say how a server is reached: an entry with one of them stands on its own.
 pub(super) const TRANSPORT_KEYS: [&str; 2] = ["command", "url"];
@@ -66,20 +63,6 @@ const CODEX_KEYS: [&str; 30] = [
     "name",
 ];
 
-const STDIO_KEYS: [&str; 5] = ["command", "args", "env", "env_vars", "cwd"];
-const HTTP_KEYS: [&str; 10] = [
-    "url",
-    "http_headers",
-    "headers",
-    "env_http_headers",
-    "http_headers_helper",
-    "bearer_token_env_var",
-    "auth",
-    "oauth",
-    "oauth_resource",
-    "scopes",
-];
-
 /// Whether a key means something in a server's entry.
 pub(super) fn is_known(key: &str) -> bool {
     CODEX_KEYS.contains(&key) || OWN_KEYS.contains(&key)
@@ -116,7 +99,7 @@ pub(super) fn read(
     context: &Context<'_>,
 ) -> Result<(Server, Vec<Problem>), Problem> {
     let mut fields = Fields::of(format!("mcp_servers.{name}"), node)?;
-    let transport = transport(&mut fields, context.env)?;
+    let transport = transport::read(&mut fields, context.env)?;
     let (startup_timeout, tool_timeout, written) = timeouts(&mut fields)?;
     let (tool_approvals, mut warnings) = tools(name, &mut fields)?;
     let server = Server {
@@ -231,184 +214,4 @@ fn codex_only(fields: &mut Fields) -> Result<(), Problem> {
         fields.node(ignored);
     }
     Ok(())
-}
-
-fn transport(fields: &mut Fields, env: &Env) -> Result<Transport, Problem> {
-    let place = fields.place().clone();
-    let kind = fields.either::<Kind>("transport", "type")?;
-    let inferred = match kind {
-        Some(kind) => kind,
-        None if fields.has("command") => Kind::Stdio,
-        None if fields.has("url") => Kind::StreamableHttp,
-        None => return Err(Problem::new(&place, "invalid transport").hint("set `command` or `url`")),
-    };
-    refuse_bearer_token(fields, inferred)?;
-    if inferred == Kind::Stdio {
-        refuse(fields, &HTTP_KEYS, "stdio")?;
-        stdio(fields, env).map(Transport::Stdio)
-    } else {
-        refuse(fields, &STDIO_KEYS, "streamable_http")?;
-        http(fields, inferred == Kind::Sse).map(Transport::Http)
-    }
-}
-
-fn refuse(fields: &Fields, keys: &[&str], transport: &str) -> Result<(), Problem> {
-    match keys.iter().find(|key| fields.has(key)) {
-        Some(key) => Err(Problem::new(&fields.place_of(key), format!("`{key}` is not supported for {transport}"))),
-        None => Ok(()),
-    }
-}
-
-fn refuse_bearer_token(fields: &Fields, kind: Kind) -> Result<(), Problem> {
-    if !fields.has("bearer_token") {
-        return Ok(());
-    }
-    let transport = if kind == Kind::Stdio { "stdio" } else { "streamable_http" };
-    let message = format!("`bearer_token` is not supported for {transport}");
-    let hint = "put the token into an environment variable and name it in `bearer_token_env_var`";
-    Err(Problem::new(&fields.place_of("bearer_token"), message).hint(hint))
-}
-
-fn stdio(fields: &mut Fields, env: &Env) -> Result<Stdio, Problem> {
-    let place = fields.place_of("command");
-    let command: String = required(fields, "command")?;
-    let args = fields.get("args")?;
-    let cwd: Option<PathBuf> = fields.get("cwd")?;
-    let (command, args, split) = match args {
-        Some(args) => (command, args, false),
-        None => split_command(command, cwd.as_deref(), env, &place)?,
-    };
-    if command.trim().is_empty() {
-        return Err(Problem::new(&place, "`command` is empty"));
-    }
-    let variables = fields.place_of("env");
-    let own: BTreeMap<String, Secret> = fields.or("env", BTreeMap::new())?;
-    check_names(own.keys(), &variables)?;
-    Ok(Stdio { command, args, env: own, env_vars: env_vars(fields)?, cwd, split })
-}
-
-fn required(fields: &mut Fields, key: &str) -> Result<String, Problem> {
-    let place = fields.place().clone();
-    fields.get(key)?.ok_or_else(|| Problem::new(&place, format!("`{key}` is missing")))
-}
-
-/// A command that is no file but has blanks is a whole command line: it is split into words, by no shell.
-fn split_command(
-    command: String,
-    cwd: Option<&Path>,
-    env: &Env,
-    place: &Place,
-) -> Result<(String, Vec<String>, bool), Problem> {
-    if !command.contains(char::is_whitespace) || is_file(&command, cwd, env) {
-        return Ok((command, Vec::new(), false));
-    }
-    let Some(mut words) = shlex::split(&command) else {
-        return Err(Problem::new(place, "`command`: a quote is not closed"));
-    };
-    if words.is_empty() {
-        return Err(Problem::new(place, "`command` is empty"));
-    }
-    let program = words.remove(0);
-    Ok((program, words, true))
-}
-
-fn is_file(command: &str, cwd: Option<&Path>, env: &Env) -> bool {
-    if command.contains('/') {
-        return cwd.unwrap_or(Path::new("")).join(command).is_file();
-    }
-    let path = env.get("PATH").unwrap_or_default();
-    path.split(':').any(|dir| Path::new(dir).join(command).is_file())
-}
-
-fn check_names<'a>(names: impl IntoIterator<Item = &'a String>, place: &Place) -> Result<(), Problem> {
-    let bad = |name: &&String| name.is_empty() || name.contains(['=', '\0']);
-    match names.into_iter().find(bad) {
-        Some(_) => Err(Problem::new(place, "the name of a variable may not be empty nor hold `=`")),
-        None => Ok(()),
-    }
-}
-
-/// `env_vars`: names, or tables `{name, source}`; a remote source is none that toolgate has.
-fn env_vars(fields: &mut Fields) -> Result<Vec<String>, Problem> {
-    let place = fields.place_of("env_vars");
-    let mut names = Vec::new();
-    for node in fields.or::<Vec<Node>>("env_vars", Vec::new())? {
-        names.extend(
-            env_var(node)
-                .map_err(|problem| Problem { message: format!("`env_vars`: {}", problem.message), ..problem })?,
-        );
-    }
-    check_names(&names, &place)?;
-    Ok(names)
-}
-
-fn env_var(node: Node) -> Result<Option<String>, Problem> {
-    if let Value::Text(_) = node.value {
-        return String::from_node(node).map(Some);
-    }
-    let place = node.place.clone();
-    let mut fields = Fields::of("env_vars", node)?;
-    let name = required(&mut fields, "name")?;
-    match fields.get::<String>("source")?.as_deref() {
-        None | Some("local") => Ok(Some(name)),
-        Some("remote") => Ok(None),
-        Some(other) => Err(Problem::new(&place, format!("unsupported source `{other}`, expected `local` or `remote`"))),
-    }
-}
-
-fn http(fields: &mut Fields, sse: bool) -> Result<Http, Problem> {
-    let place = fields.place_of("url");
-    let url = required(fields, "url")?;
-    if !is_http(&url) {
-        return Err(Problem::new(&place, "`url` is not an http:// or https:// address"));
-    }
-    let written = if fields.has("headers") { "headers" } else { "http_headers" };
-    let place = fields.place_of(written);
-    let headers: BTreeMap<String, Secret> = fields.either("http_headers", "headers")?.unwrap_or_default();
-    check_headers(headers.iter().map(|(name, value)| (name.as_str(), value.expose())), written, &place)?;
-    let place = fields.place_of("env_http_headers");
-    let env_headers: BTreeMap<String, String> = fields.or("env_http_headers", BTreeMap::new())?;
-    check_headers(env_headers.keys().map(|name| (name.as_str(), "")), "env_http_headers", &place)?;
-    Ok(Http {
-        url: Address::new(url),
-        headers,
-        env_headers,
-        bearer_token_env_var: fields.get("bearer_token_env_var")?,
-        headers_helper: helper(fields)?,
-        sse,
-    })
-}
-
-fn is_http(url: &str) -> bool {
-    let lower = url.to_ascii_lowercase();
-    let rest = lower.strip_prefix("http://").or_else(|| lower.strip_prefix("https://"));
-    let host = rest.and_then(|rest| rest.split(['/', '?', '#']).next());
-    let host = host.map(|host| host.rsplit('@').next().unwrap_or(host));
-    host.is_some_and(|host| !host.is_empty() && !host.starts_with(':')) && !url.contains(|c: char| c <= ' ')
-}
-
-fn check_headers<'a>(
-    headers: impl IntoIterator<Item = (&'a str, &'a str)>,
-    key: &str,
-    place: &Place,
-) -> Result<(), Problem> {
-    for (name, value) in headers {
-        if name.is_empty() || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b)) {
-            return Err(Problem::new(place, format!("`{key}`: `{}` is no header name", name.escape_default())));
-        }
-        if value.bytes().any(|b| (b < 0x20 && b != b'\t') || b == 0x7f) {
-            return Err(Problem::new(place, format!("`{key}`: the value of `{name}` has a control character")));
-        }
-    }
-    Ok(())
-}
-
-fn helper(fields: &mut Fields) -> Result<Option<Secret>, Problem> {
-    let place = fields.place_of("http_headers_helper");
-    match fields.get::<Secret>("http_headers_helper")? {
-        Some(helper) if helper.expose().trim().is_empty() => {
-            Err(Problem::new(&place, "`http_headers_helper` must not be empty"))
-        }
-        helper => Ok(helper),
-    }
 }
