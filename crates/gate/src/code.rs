@@ -45,8 +45,16 @@ codes! {
     ConfigInvalid = "config.invalid", exit 2, rpc -32603, Operator;
     /// The command line was not understood.
     Usage = "usage", exit 2, rpc -32603, Operator;
+    /// A file or a stream cannot be read or written.
+    Io = "io", exit 1, rpc -32603, Operator;
+    /// The user ended the command.
+    Interrupted = "interrupted", exit 130, rpc -32603, Operator;
+    /// No server of that name is configured.
+    ServerUnknown = "server.unknown", exit 1, rpc -32602, Operator;
     /// No such tool, prompt or resource for this caller.
     ToolUnknown = "tool.unknown", exit 1, rpc -32602, Downstream;
+    /// The tool ran and reported an error.
+    ToolFailed = "tool.failed", exit 1, rpc -32603, Upstream;
     /// The arguments cannot be right.
     ArgsInvalid = "args.invalid", exit 1, rpc -32602, Downstream;
     /// A rule says no.
@@ -67,7 +75,7 @@ codes! {
     UpstreamAuthRequired = "upstream.auth_required", exit 3, rpc -32603, Operator;
     /// The server is switched off.
     UpstreamDisabled = "upstream.disabled", exit 4, rpc -32603, Operator;
-    /// There is no server of that name.
+    /// A command that needs a server was given the name of none.
     UpstreamNotConfigured = "upstream.not_configured", exit 5, rpc -32603, Operator;
     /// The server runs and has no tools.
     UpstreamNoTools = "upstream.no_tools", exit 6, rpc -32603, Operator;

@@ -184,6 +184,15 @@ impl Gate {
         (epoch, items)
     }
 
+    /// What a call of `item` would meet, in one word: `allow`, `ask` or `deny`.
+    pub fn decision_word(&self, item: &Item) -> &'static str {
+        match self.policy.decide(item) {
+            Decision::Allow(_) => "allow",
+            Decision::Ask(_) => "ask",
+            Decision::Deny(_) => "deny",
+        }
+    }
+
     /// Starts every server of `face` that was never seen, so that its list comes to be known. Returns the
     /// servers whose list is still unknown.
     pub fn warm(&self, face: &Face) -> Vec<ServerName> {
