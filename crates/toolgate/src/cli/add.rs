@@ -18,14 +18,13 @@ use crate::ui::{Code, Failure, Report};
        toolgate mcp add [OPTIONS] --import <JSON>",
     after_help = "Examples:
   toolgate mcp add everything -- npx -y @modelcontextprotocol/server-everything stdio
-  toolgate mcp add github --env GITHUB_PERSONAL_ACCESS_TOKEN=... -- npx -y @modelcontextprotocol/server-github
+  toolgate mcp add github --env API_TOKEN=... -- npx -y @scope/server
   toolgate mcp add docs --url https://example.com/mcp --bearer-token-env-var DOCS_TOKEN
   toolgate mcp add db ./database.json
   toolgate mcp add time '{\"command\": \"uvx\", \"args\": [\"mcp-server-time\"]}'
   toolgate mcp add --import ~/.cursor/mcp.json
 
-The entry goes to $CODEX_HOME/config.toml, where Codex sees it too; settings that only toolgate knows go to
-toolgate.toml beside it. Only add servers that you trust: their code runs with your rights."
+The entry goes to $CODEX_HOME/config.toml, where Codex sees it too; settings that only toolgate knows go to toolgate.toml beside it. Only add servers that you trust: their code runs with your rights."
 )]
 pub struct AddArgs {
     /// What to call the server.

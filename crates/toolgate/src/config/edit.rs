@@ -59,19 +59,52 @@ pub enum EditError {
 /// # Errors
 /// When the text cannot be edited faithfully. The result is proven by reading it again.
 pub fn apply(text: &str, edits: &[Edit]) -> Result<String, EditError> {
-    let mut text = text.to_owned();
+    parse(text)?;
+    let plain = Plain::of(text);
+    let mut edited = plain.text.clone();
     for edit in edits {
-        let mut document = parse(&text)?;
-        match edit {
-            Edit::Put { name, table } => put(&mut document, name, table.clone())?,
-            Edit::Add { name, table } => add(&mut document, name, table)?,
-            Edit::Remove { name } => remove(&mut document, name)?,
-        }
-        let edited = document.to_string();
-        prove(&text, &edited, edit)?;
-        text = edited;
+        edited = apply_one(&edited, edit)?;
     }
-    Ok(text)
+    Ok(if edited == plain.text { text.to_owned() } else { plain.restore(&edited) })
+}
+
+fn apply_one(text: &str, edit: &Edit) -> Result<String, EditError> {
+    let mut document = parse(text)?;
+    match edit {
+        Edit::Put { name, table } => put(&mut document, name, table.clone())?,
+        Edit::Add { name, table } => add(&mut document, name, table)?,
+        Edit::Remove { name } => {
+            if !remove(&mut document, name)? {
+                return Ok(text.to_owned());
+            }
+        }
+    }
+    let edited = document.to_string();
+    prove(text, &edited, edit)?;
+    Ok(edited)
+}
+
+/// A text without byte order mark and carriage returns: the editor would drop them from lines that nobody edits.
+struct Plain {
+    text: String,
+    mark: bool,
+    returns: bool,
+}
+
+const MARK: char = '\u{feff}';
+
+impl Plain {
+    fn of(text: &str) -> Self {
+        let (mark, text) = (text.starts_with(MARK), text.trim_start_matches(MARK));
+        let lines = text.matches('\n').count();
+        let returns = lines > 0 && text.matches("\r\n").count() == lines;
+        Self { text: if returns { text.replace("\r\n", "\n") } else { text.to_owned() }, mark, returns }
+    }
+
+    fn restore(&self, edited: &str) -> String {
+        let edited = if self.returns { edited.replace('\n', "\r\n") } else { edited.to_owned() };
+        if self.mark { format!("{MARK}{edited}") } else { edited }
+    }
 }
 
 fn parse(text: &str) -> Result<DocumentMut, EditError> {
@@ -144,14 +177,15 @@ fn add(document: &mut DocumentMut, name: &str, settings: &Table) -> Result<(), E
     Ok(())
 }
 
-fn remove(document: &mut DocumentMut, name: &str) -> Result<(), EditError> {
+/// Whether it was there is in the answer.
+fn remove(document: &mut DocumentMut, name: &str) -> Result<bool, EditError> {
     if document.get(SERVERS).is_none() {
-        return Ok(());
+        return Ok(false);
     }
     let servers = servers(document)?;
     keep_key_comment(servers, name);
     let Some(removed) = servers.remove(name) else {
-        return Ok(());
+        return Ok(false);
     };
     let mut headers = Vec::new();
     collect(&removed, &mut headers);
@@ -160,7 +194,7 @@ fn remove(document: &mut DocumentMut, name: &str) -> Result<(), EditError> {
     for (position, comment) in headers.into_iter().rev() {
         give_to_next(document, position, &comment);
     }
-    Ok(())
+    Ok(true)
 }
 
 /// The comments worth keeping of each table header in `item`, with its position in the document.
@@ -477,6 +511,17 @@ url = "http://h"
             let edits = [put_edit("new", "command = 'c'\n[env]\nA = 'b'"), remove_edit("new")];
             assert_eq!(apply(text, &edits).unwrap(), text);
         }
+    }
+
+    #[test]
+    fn marks_and_line_ends_of_other_systems_stay() {
+        let text = "\u{feff}# c\r\n[mcp_servers.a]\r\ncommand = 'x'\r\n";
+        let new = "\r\n[mcp_servers.b]\r\ncommand = 'y'\r\n";
+        let added = apply(text, &[put_edit("b", "command = 'y'")]).unwrap();
+        assert_eq!(added, format!("{text}{new}"));
+        assert_eq!(apply(&added, &[remove_edit("b")]).unwrap(), text);
+        let mixed = "# c\r\n[mcp_servers.a]\ncommand = 'x'\r\n";
+        assert_eq!(apply(mixed, &[remove_edit("nope")]).unwrap(), mixed);
     }
 
     #[test]
