@@ -5,10 +5,15 @@
 //! [`view`] for it, a writer that changes one says so to [`splice`].
 
 pub mod frame;
+pub mod headers;
+pub mod http_sse;
 pub mod json;
 pub mod limits;
 pub mod revision;
 pub mod splice;
+pub mod sse;
+pub mod stdio;
+pub mod streamable_http;
 pub mod view;
 
 pub use frame::{BadFrame, Frame, Kind};

@@ -1,0 +1,66 @@
+//! How an HTTP exchange fails, in our words.
+
+use crate::sse;
+use bytes::Bytes;
+use http::HeaderValue;
+use std::time::Duration;
+use thiserror::Error;
+
+/// An HTTP exchange that gave no usable answer.
+#[derive(Debug, Clone, Error)]
+#[error("{kind}")]
+pub struct HttpFailure {
+    /// What went wrong.
+    pub kind: FailureKind,
+    /// The status, if there was an answer.
+    pub status: Option<u16>,
+    /// The answer's body, at most 64 KiB of it. Written by the server: mask it before anyone reads it.
+    pub body: Bytes,
+    /// The challenges of a 401 or 403, joined by commas.
+    pub www_authenticate: Option<HeaderValue>,
+    /// How long the server asks to wait, where it says so in seconds.
+    pub retry_after: Option<Duration>,
+    /// `false` if the server certainly did not see the message; `true` if it did or may have.
+    pub delivered: bool,
+}
+
+/// What went wrong in an HTTP exchange.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum FailureKind {
+    /// No connection: the name does not resolve, nobody listens, no route. Never delivered.
+    #[error("cannot connect: {0}")]
+    Connect(String),
+    /// Connecting took longer than allowed. Never delivered.
+    #[error("connecting takes too long")]
+    ConnectTimeout,
+    /// The TLS handshake failed. Never delivered.
+    #[error("no secure connection: {0}")]
+    Tls(String),
+    /// The connection broke, or what came back is no HTTP, before an answer was complete.
+    #[error("the connection broke: {0}")]
+    Broken(String),
+    /// A status that is neither success nor a redirect; see [`HttpFailure::status`].
+    #[error("http status {0}")]
+    Status(u16),
+    /// A redirect, which is never followed; names the origin it leads to.
+    #[error("redirected to {0}, which is not followed")]
+    Redirect(String),
+    /// An answer that is neither JSON nor events; names the content type.
+    #[error("unexpected content type `{0}`")]
+    ContentType(String),
+    /// An answer with a content encoding, though none was asked for.
+    #[error("unexpected content encoding `{0}`")]
+    ContentEncoding(String),
+    /// A JSON body above the bound, which is named in bytes.
+    #[error("the answer is longer than {0} bytes")]
+    TooLong(usize),
+    /// An event above the bound. The stream can be read on.
+    #[error("{0}")]
+    EventTooLong(sse::TooLong),
+    /// HTTP+SSE: the stream did not begin with a usable `endpoint` event.
+    #[error("the stream names no endpoint to post to")]
+    NoEndpoint,
+    /// HTTP+SSE: the endpoint named has another origin, which is given.
+    #[error("the stream names an endpoint of another origin, {0}")]
+    ForeignEndpoint(String),
+}
