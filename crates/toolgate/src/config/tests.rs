@@ -110,49 +110,80 @@ fn an_entry_of_one_line_gets_every_default() {
     .assert_debug_eq(one(&config));
 }
 
+const EVERY_KEY: &str = r#"
+[mcp_servers.a]
+command = "x"
+args = ["1", "a b"]
+env_vars = ["V", { name = "W", source = "local" }, { name = "R", source = "remote" }]
+cwd = "rel"
+enabled = false
+required = true
+startup_timeout_sec = 1.5
+startup_timeout_ms = 9
+tool_timeout_sec = 4
+startup_readiness = "catalog"
+default_tools_approval_mode = "writes"
+enabled_tools = ["t1"]
+disabled_tools = ["t2"]
+supports_parallel_tool_calls = true
+omit_tools_from = ["direct"]
+tool_input_schema_max_bytes = 100
+environment_id = "local"
+name = "legacy"
+[mcp_servers.a.env]
+"K" = "hunter2"
+[mcp_servers.a.tools.t1]
+approval_mode = "approve"
+output_token_limit = 10
+"#;
+
+const EVERY_OWN_KEY: &str = r#"
+[mcp_servers.a]
+startup = "eager"
+protocol = "modern"
+prefix = "never"
+trust = "trusted"
+read_only = true
+idle_timeout_sec = 0.5
+version = "1.2"
+limits = { max_tools = 5 }
+"#;
+
 #[test]
-fn every_key_of_a_stdio_server_is_read() {
-    let config = read(
-        r#"
-        [mcp_servers.a]
-        command = "x"
-        args = ["1", "a b"]
-        env_vars = ["V", { name = "W", source = "local" }, { name = "R", source = "remote" }]
-        cwd = "rel"
-        enabled = false
-        required = true
-        startup_timeout_sec = 1.5
-        startup_timeout_ms = 9
-        tool_timeout_sec = 4
-        startup_readiness = "catalog"
-        default_tools_approval_mode = "writes"
-        enabled_tools = ["t1"]
-        disabled_tools = ["t2"]
-        supports_parallel_tool_calls = true
-        omit_tools_from = ["direct"]
-        tool_input_schema_max_bytes = 100
-        environment_id = "local"
-        name = "legacy"
-        [mcp_servers.a.env]
-        "K" = "hunter2"
-        [mcp_servers.a.tools.t1]
-        approval_mode = "approve"
-        output_token_limit = 10
-        "#,
-        r#"
-        [mcp_servers.a]
-        startup = "eager"
-        protocol = "modern"
-        prefix = "never"
-        trust = "trusted"
-        read_only = true
-        idle_timeout_sec = 0.5
-        version = "1.2"
-        limits = { max_tools = 5 }
-        "#,
-        &[],
-    );
+fn every_key_of_a_child_process_is_read() {
+    let config = read(EVERY_KEY, EVERY_OWN_KEY, &[]);
     assert_eq!(wrong(&config), "usable: a\n");
+    expect![[r#"
+        Stdio(
+            Stdio {
+                command: "x",
+                args: [
+                    "1",
+                    "a b",
+                ],
+                env: {
+                    "K": *****,
+                },
+                env_vars: [
+                    "V",
+                    "W",
+                ],
+                cwd: Some(
+                    "rel",
+                ),
+                split: false,
+            },
+        )
+    "#]]
+    .assert_debug_eq(&one(&config).transport);
+}
+
+#[test]
+fn every_key_of_any_server_is_read() {
+    let config = read(EVERY_KEY, EVERY_OWN_KEY, &[]);
+    let mut server = one(&config).clone();
+    // Shown above.
+    server.transport = read("", "[mcp_servers.x]\ncommand = \"x\"", &[]).servers["x"].transport.clone();
     expect![[r#"
         Server {
             name: "a",
@@ -161,13 +192,13 @@ fn every_key_of_a_stdio_server_is_read() {
                 place: File {
                     path: "config.toml",
                     line: 2,
-                    column: 22,
+                    column: 14,
                 },
                 added: [
                     File {
                         path: "toolgate.toml",
                         line: 2,
-                        column: 22,
+                        column: 14,
                     },
                 ],
                 shadowed: [],
@@ -183,20 +214,10 @@ fn every_key_of_a_stdio_server_is_read() {
             transport: Stdio(
                 Stdio {
                     command: "x",
-                    args: [
-                        "1",
-                        "a b",
-                    ],
-                    env: {
-                        "K": *****,
-                    },
-                    env_vars: [
-                        "V",
-                        "W",
-                    ],
-                    cwd: Some(
-                        "rel",
-                    ),
+                    args: [],
+                    env: {},
+                    env_vars: [],
+                    cwd: None,
                     split: false,
                 },
             ),
@@ -235,7 +256,7 @@ fn every_key_of_a_stdio_server_is_read() {
             },
         }
     "#]]
-    .assert_debug_eq(one(&config));
+    .assert_debug_eq(&server);
 }
 
 #[test]
