@@ -14,6 +14,14 @@ pub(crate) struct Overlong {
 }
 
 impl Overlong {
+    /// What begins with `start`.
+    pub(crate) fn of(start: &[u8]) -> Self {
+        let mut overlong = Self::default();
+        overlong.push(start);
+        overlong
+    }
+
+    /// Takes what follows.
     pub(crate) fn push(&mut self, chunk: &[u8]) {
         self.bytes += chunk.len() as u64;
         let room = END_BYTES - self.head.len();
