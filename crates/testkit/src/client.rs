@@ -11,6 +11,8 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
+use serde::Deserialize;
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use crate::cli::{kill_group, wait_for};
@@ -38,7 +40,25 @@ pub struct Message {
     pub text: String,
 }
 
+/// What is read of a message whose content may be no JSON value of ours, but is passed on as text.
+#[derive(Deserialize)]
+struct Head<'a> {
+    #[serde(borrow)]
+    id: Option<&'a RawValue>,
+    method: Option<String>,
+}
+
 impl Message {
+    fn head(&self) -> Option<Head<'_>> {
+        serde_json::from_str(&self.text).ok()
+    }
+
+    fn answers(&self, id: u64) -> bool {
+        let is_answer =
+            |head: Head<'_>| head.method.is_none() && head.id.is_some_and(|own| own.get() == id.to_string());
+        self.head().is_some_and(is_answer)
+    }
+
     /// The whole message.
     ///
     /// # Panics
@@ -72,7 +92,7 @@ impl Message {
 
     /// The method of a request or notification; empty for a response.
     pub fn method(&self) -> String {
-        self.json()["method"].as_str().unwrap_or_default().into()
+        self.head().and_then(|head| head.method).unwrap_or_default()
     }
 
     /// The first text block of a tool's result.
@@ -166,11 +186,7 @@ impl Client {
     /// When it does not come in time.
     #[track_caller]
     pub fn answer(&mut self, id: u64) -> Message {
-        let is_answer = |message: &Message| {
-            let message = message.json();
-            message["id"] == id && message.get("method").is_none()
-        };
-        if let Some(index) = self.kept.iter().position(is_answer) {
+        if let Some(index) = self.kept.iter().position(|message| message.answers(id)) {
             return self.kept.remove(index).expect("it is there");
         }
         let end = wait::now() + self.patience;
@@ -179,7 +195,7 @@ impl Client {
             let Some(message) = self.receive(left) else {
                 panic!("no answer to {id}; kept: {:#?}; standard error: {}", self.kept, self.stderr());
             };
-            if is_answer(&message) {
+            if message.answers(id) {
                 return message;
             }
             self.kept.push_back(message);

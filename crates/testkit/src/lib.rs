@@ -8,8 +8,10 @@ pub mod hostile;
 pub mod http;
 mod programs;
 pub mod reference;
+mod server;
 pub mod wait;
 
 pub use cli::{Home, Output};
 pub use client::Client;
 pub use programs::{bin, survivors};
+pub use server::Server;

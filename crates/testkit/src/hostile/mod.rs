@@ -8,6 +8,7 @@ mod ask;
 mod behaviour;
 mod catalogue;
 mod handler;
+pub mod http;
 mod journal;
 mod outlet;
 mod process;

@@ -54,8 +54,10 @@ impl Listeners {
         let stream = Stream { id: id.into(), filter, outlet: Arc::clone(outlet) };
         let filter = &stream.filter;
         let params = format!(r#"{{"_meta":{{{}}},"notifications":{filter}}}"#, stream.mark());
+        // Nobody announces anything in between: the acknowledgement comes first, and nothing is missed.
+        let mut inner = self.inner();
         outlet.send(&notification("notifications/subscriptions/acknowledged", &params));
-        self.inner().streams.push(stream);
+        inner.streams.push(stream);
     }
 
     /// Closes the stream of that request; its last message, if there was one.

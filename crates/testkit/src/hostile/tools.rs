@@ -26,6 +26,9 @@ pub(super) fn call(handler: &Handler, name: &str, request: &Request<'_>, outlet:
     if name == "echo_raw" {
         return request.complete(&format!(r#""content":[],"structuredContent":{raw}"#));
     }
+    if handler.is_echo(name) {
+        return request.says_raw(&echoed(raw));
+    }
     let Ok(arguments) = serde_json::from_str::<Value>(raw) else {
         return Answer::Error(Refusal::params("the arguments are not JSON"));
     };
@@ -61,7 +64,6 @@ pub(super) fn call(handler: &Handler, name: &str, request: &Request<'_>, outlet:
         "crash" => process::die(i32::try_from(number("code", 1)).unwrap_or(1)),
         "litter" => outcome(request, process::litter(number("count", 10))),
         "daemon" => outcome(request, process::daemonise()),
-        _ if handler.is_echo(name) => request.says_raw(&echoed(raw)),
         _ => Answer::Error(Refusal::params(format!("no tool {name}"))),
     }
 }

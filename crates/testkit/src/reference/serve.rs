@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rmcp::ServiceExt;
+use rmcp::service::ServerInitializeError;
 use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
 use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService, stdio};
 use tokio::net::TcpListener;
@@ -28,8 +29,12 @@ pub struct HttpOptions {
 /// # Errors
 /// When the client breaks the protocol before a revision was agreed on.
 pub async fn on_stdio(era: Era) -> Result<(), Failure> {
-    let running = Reference::new(era).serve(stdio()).await?;
-    running.waiting().await?;
+    match Reference::new(era).serve(stdio()).await {
+        Ok(running) => drop(running.waiting().await?),
+        // A client that only looked whether we start.
+        Err(ServerInitializeError::ConnectionClosed(_)) => {}
+        Err(error) => return Err(error.into()),
+    }
     Ok(())
 }
 
