@@ -1,0 +1,171 @@
+//! Real writers that are really killed, two writers on one directory, and a disk that is really full.
+
+use gate::ports::{Clock, Ids, Ledger};
+use std::collections::HashSet;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use store::{Door, Filter, Segments, read, recover, verify};
+use tempfile::tempdir;
+use uuid::Uuid;
+
+struct World(AtomicU64);
+
+impl Clock for World {
+    fn wall_micros(&self) -> u64 {
+        self.0.fetch_add(1, Ordering::Relaxed)
+    }
+    fn mono_micros(&self) -> u64 {
+        self.wall_micros()
+    }
+}
+
+impl Ids for World {
+    fn fresh(&self) -> Uuid {
+        Uuid::now_v7()
+    }
+}
+
+fn world() -> Arc<World> {
+    Arc::new(World(1_795_208_400_000_000.into()))
+}
+
+fn open(dir: &Path) -> Arc<Segments> {
+    let door = Door { clock: world(), ids: world(), tool: "test".into() };
+    Segments::open(dir, door).expect("a directory")
+}
+
+fn appender(dir: &Path, segment_bytes: u64) -> Child {
+    Command::new(env!("CARGO_BIN_EXE_store-appender"))
+        .arg(dir)
+        .arg(segment_bytes.to_string())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the test binary starts")
+}
+
+/// Kills the writer after `count` acknowledgements and returns all that it managed to print.
+fn kill_after(mut child: Child, count: usize) -> Vec<String> {
+    let mut said = BufReader::new(child.stdout.take().expect("piped")).lines();
+    let mut acknowledged: Vec<String> = said.by_ref().take(count).map(|line| line.expect("text")).collect();
+    child.kill().expect("ours");
+    child.wait().expect("ours");
+    acknowledged.extend(said.map_while(Result::ok).filter(|line| line.len() == 36));
+    acknowledged
+}
+
+/// Recovers `dir` and checks: nothing acknowledged is gone, every attempt has one end, and the chains hold.
+fn check(dir: &Path, acknowledged: &[String]) {
+    let done = recover(dir, &*world()).expect("listed");
+    assert_eq!((&done.failed, &done.damaged), (&vec![], &vec![]));
+    let report = verify(dir).expect("readable");
+    assert_eq!((report.first_bad, report.unfinished), (None, 0));
+    let (mut attempts, mut ends, mut carried) = (HashSet::new(), HashSet::new(), 0);
+    for line in read(dir, Filter::default()).expect("listed") {
+        let event: serde_json::Value = serde_json::from_slice(&line.expect("readable")).expect("JSON");
+        let id = event["id"].as_str().unwrap_or_default().to_owned();
+        match event["event"].as_str() {
+            Some("attempt") => assert!(attempts.insert(id), "attempted twice"),
+            Some("end") => assert!(ends.insert(id), "ended twice"),
+            Some("carried") => carried += 1,
+            _ => {}
+        }
+    }
+    assert_eq!(attempts, ends, "one attempt, one end");
+    let gone: Vec<_> = acknowledged.iter().filter(|id| !attempts.contains(*id)).collect();
+    assert!(gone.is_empty(), "{gone:?} of {} ({carried} carried)", acknowledged.len());
+}
+
+#[test]
+fn a_killed_writer_loses_nothing_it_acknowledged() {
+    for round in 0..25 {
+        let dir = tempdir().expect("a directory");
+        // Small parts, so that some are killed while they change to the next one.
+        let segment_bytes = if round % 2 == 0 { 20_000 } else { 1 << 26 };
+        let acknowledged = kill_after(appender(dir.path(), segment_bytes), 1 + round * 11);
+        check(dir.path(), &acknowledged);
+    }
+}
+
+#[test]
+fn two_writers_share_a_directory_and_one_may_die() {
+    let dir = tempdir().expect("a directory");
+    let (one, other) = (appender(dir.path(), 100_000), appender(dir.path(), 100_000));
+    let mut acknowledged = kill_after(one, 300);
+    let done = recover(dir.path(), &*world()).expect("listed");
+    assert!(done.closed > 0 && done.failed.is_empty() && done.damaged.is_empty(), "{done:?}");
+    let report = verify(dir.path()).expect("readable");
+    assert_eq!((report.first_bad, report.chains), (None, 2));
+    assert!(report.unfinished > 0, "one of them lives");
+    acknowledged.extend(kill_after(other, 300));
+    check(dir.path(), &acknowledged);
+}
+
+#[test]
+fn a_really_full_disk_refuses_and_recovers() {
+    let dir = tempdir().expect("a directory");
+    let mounted = Command::new("mount")
+        .args(["-t", "tmpfs", "-o", "size=64k", "none"])
+        .arg(dir.path())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success());
+    if !mounted {
+        println!("skipped: only root can mount a small file system");
+        return;
+    }
+    let ledger = open(&dir.path().join("audit"));
+    let event = |id: &str| format!(r#"{{"event":"attempt","id":"{id}","padding":"{}"}}"#, "x".repeat(1_000));
+    let full = (0..100).find_map(|id| ledger.append(event(&id.to_string()).as_bytes()).err());
+    let message = full.expect("64 KiB are not enough").to_string();
+    ledger.append(event("again").as_bytes()).expect_err("still full");
+    let while_full = verify(&dir.path().join("audit")).expect("readable");
+    Command::new("mount").args(["-o", "remount,size=1m"]).arg(dir.path()).status().expect("mount runs");
+    let after = ledger.append(event("after").as_bytes());
+    drop(ledger);
+    let report = verify(&dir.path().join("audit")).expect("readable");
+    Command::new("umount").arg(dir.path()).status().expect("umount runs");
+    assert!(message.contains("audit file") && (message.contains("space") || message.contains("bytes")), "{message}");
+    after.expect("there is room again");
+    assert_eq!((while_full.first_bad, report.first_bad, report.unfinished), (None, None, 0));
+}
+
+#[tokio::test]
+async fn what_is_durable_can_be_read_back() {
+    let dir = tempdir().expect("a directory");
+    let ledger = open(dir.path());
+    let position = ledger.append(br#"{"event":"attempt","id":"a"}"#).expect("room");
+    ledger.durable(position).await.expect("a disk");
+    let lines: Vec<_> = read(dir.path(), Filter::default()).expect("listed").collect();
+    assert_eq!(lines.len(), 2);
+    assert_eq!(verify(dir.path()).expect("readable").first_bad, None);
+}
+
+#[test]
+fn the_recipe_in_the_documentation_is_true() {
+    let source = include_str!("../src/lib.rs");
+    let script: String = source
+        .lines()
+        .skip_while(|line| *line != "//! ```python")
+        .skip(1)
+        .take_while(|line| *line != "//! ```")
+        .map(|line| format!("{}\n", line.trim_start_matches("//!").strip_prefix(' ').unwrap_or_default()))
+        .collect();
+    let dir = tempdir().expect("a directory");
+    let ledger = open(dir.path());
+    ledger.append(r#"{"event":"attempt","id":"a","asked":"ünï\u0000"}"#.as_bytes()).expect("room");
+    drop(ledger);
+    let file = std::fs::read_dir(dir.path()).expect("there").next().expect("a file").expect("readable").path();
+    let run = || Command::new("python3").arg("-c").arg(&script).arg(&file).output();
+    let Ok(sound) = run() else {
+        println!("skipped: there is no python3");
+        return;
+    };
+    assert_eq!(String::from_utf8_lossy(&sound.stdout), "4 lines\n", "{}", String::from_utf8_lossy(&sound.stderr));
+    let text = std::fs::read_to_string(&file).expect("text").replace("\"lost\"", "\"fine\"");
+    std::fs::write(&file, text).expect("ours");
+    let changed = run().expect("it ran before");
+    assert!(String::from_utf8_lossy(&changed.stderr).contains("line 3 was changed"));
+}
