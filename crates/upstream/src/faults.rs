@@ -1,0 +1,194 @@
+//! What can break between us and a server, in our own words. No text of a server gets in here.
+
+use gate::{Code, Delivery, Fault, ServerName};
+use sandbox::ExitKind;
+use std::time::Duration;
+
+/// Makes the faults of one server.
+#[derive(Debug, Clone)]
+pub(crate) struct Faults(pub ServerName);
+
+impl Faults {
+    fn fault(&self, code: Code, what: impl Into<String>, hint: Option<String>) -> Fault {
+        Fault { code, server: self.0.clone(), what: what.into(), hint, delivery: Delivery::NotDelivered }
+    }
+
+    fn key(&self, key: &str) -> String {
+        format!("`{key}` of [mcp_servers.{}]", self.0)
+    }
+
+    /// It cannot be reached or started; `what` continues "server `x` …".
+    pub fn unavailable(&self, what: impl Into<String>) -> Fault {
+        self.fault(Code::UpstreamUnavailable, what, None)
+    }
+
+    /// It broke the protocol.
+    pub fn protocol(&self, what: impl Into<String>) -> Fault {
+        Fault { delivery: Delivery::Unknown, ..self.fault(Code::UpstreamProtocol, what, None) }
+    }
+
+    /// Something of ours is wrong.
+    pub fn bug(&self, what: impl Into<String>) -> Fault {
+        self.fault(Code::InternalBug, what, None)
+    }
+
+    /// Nothing came back to `method` while it was being started.
+    pub fn start_timeout(&self, method: &str, limit: Duration) -> Fault {
+        let what = format!("did not answer `{method}` within {}", seconds(limit));
+        let hint = format!("raise {} if it needs longer to start", self.key("startup_timeout_sec"));
+        self.fault(Code::UpstreamTimeout, what, Some(hint))
+    }
+
+    /// A call had no answer in time.
+    pub fn call_timeout(&self, limit: Duration) -> Fault {
+        let what = format!("did not answer the call within {}; it was cancelled", seconds(limit));
+        let hint = format!("raise {} if calls may take longer", self.key("tool_timeout_sec"));
+        let fault = self.fault(Code::UpstreamTimeout, what, Some(hint));
+        Fault { delivery: Delivery::Unknown, ..fault }
+    }
+
+    /// A call never got its turn.
+    pub fn queue_timeout(&self, limit: Duration, calls: usize) -> Fault {
+        let what = format!("was busy with {calls} other calls for {}; this one was not sent", seconds(limit));
+        let hint = format!("raise {} or call less at once", self.key("limits.max_concurrent_calls"));
+        self.fault(Code::UpstreamTimeout, what, Some(hint))
+    }
+
+    /// The process ended.
+    pub fn exited(&self, exit: ExitKind) -> Fault {
+        let what = match exit {
+            ExitKind::Code(code) => format!("ended with exit status {code}"),
+            ExitKind::Signal(signal) => format!("was ended by signal {signal}{}", signal_name(signal)),
+        };
+        self.died(what)
+    }
+
+    /// The process is gone in some other way.
+    pub fn died(&self, what: impl Into<String>) -> Fault {
+        let hint = format!("`toolgate mcp test {}` shows what it wrote to standard error", self.0);
+        self.fault(Code::UpstreamUnavailable, what, Some(hint))
+    }
+
+    /// The program cannot be executed.
+    pub fn not_started(&self, program: &str, errno: i32) -> Fault {
+        let why = match errno {
+            2 => "its interpreter or the file itself does not exist".to_owned(),
+            8 => "it is not a program for this machine and has no `#!` line".to_owned(),
+            13 => "it may not be executed".to_owned(),
+            other => format!("error {other} of the operating system"),
+        };
+        self.unavailable(format!("could not be started: `{program}` cannot be executed: {why}"))
+    }
+
+    /// The program was not found.
+    pub fn not_found(&self, why: &sandbox::ResolveError, path: &str) -> Fault {
+        let hint = match why {
+            sandbox::ResolveError::NotFound { .. } => {
+                format!("looked in PATH `{path}`; give an absolute path as {}", self.key("command"))
+            }
+            sandbox::ResolveError::NotExecutable { .. } => "make it executable, `chmod +x`".to_owned(),
+        };
+        let fault = self.unavailable(format!("could not be started: {why}"));
+        Fault { hint: Some(hint), ..fault }
+    }
+
+    /// It wants a login or another token.
+    pub fn auth_required(&self, status: u16) -> Fault {
+        let what = match status {
+            401 => "wants a login: it answered HTTP 401".to_owned(),
+            status => format!("refuses these credentials: it answered HTTP {status}"),
+        };
+        let hint = format!(
+            "set a valid token ({} or `http_headers`), or run `toolgate mcp login {}`",
+            self.key("bearer_token_env_var"),
+            self.0
+        );
+        self.fault(Code::UpstreamAuthRequired, what, Some(hint))
+    }
+
+    /// It failed too often to be started again now.
+    pub fn backoff(&self, why: &Fault, wait: Duration) -> Fault {
+        let what = format!("failed too often and is tried again in {}; at last it {}", seconds(wait), why.what);
+        Fault { what, delivery: Delivery::NotDelivered, ..why.clone() }
+    }
+
+    /// It is being stopped.
+    pub fn stopping(&self) -> Fault {
+        self.unavailable("is being stopped")
+    }
+
+    /// Its session is over; a new one has to be opened.
+    pub fn session_lost(&self) -> Fault {
+        self.unavailable("no longer knows our session")
+    }
+}
+
+/// The same fault for a request that was already written when it happened.
+pub(crate) fn in_flight(fault: &Fault) -> Fault {
+    Fault { delivery: Delivery::Unknown, what: format!("{} before it answered", fault.what), ..fault.clone() }
+}
+
+/// A duration as people write it: whole seconds without a fraction, at least a tenth.
+pub(crate) fn seconds(duration: Duration) -> String {
+    let tenths = duration.as_millis().div_ceil(100).max(1);
+    match tenths % 10 {
+        0 => format!("{} s", tenths / 10),
+        rest => format!("{}.{rest} s", tenths / 10),
+    }
+}
+
+fn signal_name(signal: i32) -> &'static str {
+    match signal {
+        2 => " (SIGINT)",
+        6 => " (SIGABRT)",
+        9 => " (SIGKILL)",
+        11 => " (SIGSEGV)",
+        13 => " (SIGPIPE)",
+        15 => " (SIGTERM)",
+        _ => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use expect_test::{Expect, expect};
+
+    fn check(fault: &Fault, want: Expect) {
+        let hint = fault.hint.as_deref().unwrap_or("-");
+        want.assert_eq(&format!("{} {:?}\n{fault}\n{hint}", fault.code.as_str(), fault.delivery));
+    }
+
+    #[test]
+    fn a_fault_names_the_server_and_the_key_to_turn() {
+        let faults = Faults("git".into());
+        check(
+            &faults.start_timeout("initialize", Duration::from_secs(30)),
+            expect![[r#"
+                upstream.timeout NotDelivered
+                server `git` did not answer `initialize` within 30 s
+                raise `startup_timeout_sec` of [mcp_servers.git] if it needs longer to start"#]],
+        );
+        check(
+            &faults.call_timeout(Duration::from_millis(250)),
+            expect![[r#"
+                upstream.timeout Unknown
+                server `git` did not answer the call within 0.3 s; it was cancelled
+                raise `tool_timeout_sec` of [mcp_servers.git] if calls may take longer"#]],
+        );
+        check(
+            &in_flight(&faults.exited(ExitKind::Signal(9))),
+            expect![[r#"
+                upstream.unavailable Unknown
+                server `git` was ended by signal 9 (SIGKILL) before it answered
+                `toolgate mcp test git` shows what it wrote to standard error"#]],
+        );
+        check(
+            &faults.backoff(&faults.exited(ExitKind::Code(1)), Duration::from_secs(30)),
+            expect![[r#"
+                upstream.unavailable NotDelivered
+                server `git` failed too often and is tried again in 30 s; at last it ended with exit status 1
+                `toolgate mcp test git` shows what it wrote to standard error"#]],
+        );
+    }
+}

@@ -1,0 +1,202 @@
+//! A server that is a child process: starting it through `sandbox`, and noticing its end.
+
+use crate::duplex::{self, Duplex};
+use crate::options::StdioOptions;
+use crate::session::{Carrier, Session};
+use crate::stderr;
+use crate::supervisor::Shared;
+use gate::Fault;
+use mcp::stdio::{LineReader, child_pipes, outbox};
+use sandbox::{Event, ExitKind, Launch, Lifeline, Stderr};
+use std::io;
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite, Interest};
+use tokio::net::UnixDatagram;
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+/// Between closing a child's input and SIGTERM.
+const FAREWELL: Duration = Duration::from_secs(2);
+/// Between SIGTERM and SIGKILL.
+const GRACE: Duration = Duration::from_secs(3);
+/// How long the other half of the news of a child's end is waited for.
+const NEWS: Duration = Duration::from_millis(250);
+
+/// The streams of a server, whoever is at their other end.
+pub(crate) struct Streams {
+    closing: CancellationToken,
+    ended: oneshot::Receiver<()>,
+}
+
+/// A conversation over two streams, with its reader and writer running.
+pub(crate) fn converse<R, W>(shared: &Arc<Shared>, reader: R, writer: W) -> (Arc<Session>, Streams)
+where
+    R: AsyncRead + Unpin + Send + 'static,
+    W: AsyncWrite + Unpin + Send + 'static,
+{
+    let limits = shared.options.limits;
+    let (outbox, writing) = outbox(writer, limits);
+    let session = Session::new(shared.clone(), Carrier::Duplex(Duplex::Lines(outbox)));
+    let closing = CancellationToken::new();
+    let closed = closing.clone();
+    shared.world.tasks.spawn(async move {
+        // A failed write shows as the end of the stream or of the process.
+        let _ = closed.run_until_cancelled_owned(writing.run()).await;
+    });
+    let (done, ended) = oneshot::channel::<()>();
+    let reading = duplex::read(session.clone(), LineReader::new(reader, limits));
+    let closed = closing.clone();
+    shared.world.tasks.spawn(async move {
+        closed.run_until_cancelled_owned(reading).await;
+        drop(done);
+    });
+    (session, Streams { closing, ended })
+}
+
+impl Streams {
+    /// Returns once nothing more will come.
+    pub async fn ended(&mut self) {
+        // The sender is dropped, never used.
+        let _ = (&mut self.ended).await;
+    }
+}
+
+impl Drop for Streams {
+    fn drop(&mut self) {
+        self.closing.cancel();
+    }
+}
+
+/// A child process and its streams. Dropping it ends the process and all it started.
+pub(crate) struct Process {
+    streams: Streams,
+    lifeline: Watched,
+}
+
+/// Starts the program and the conversation with it.
+pub(crate) async fn spawn(shared: &Arc<Shared>, options: &StdioOptions) -> Result<(Arc<Session>, Process), Fault> {
+    let faults = &shared.faults;
+    let launch = plan(shared, options)?;
+    let helper = shared.world.helper.clone();
+    let launched = tokio::task::spawn_blocking(move || sandbox::launch(&helper, &launch)).await;
+    let child = launched
+        .map_err(|_| faults.bug("could not be started"))?
+        .map_err(|error| faults.unavailable(format!("could not be started: {}", chain(&error))))?;
+    let broken = |error: io::Error| faults.unavailable(format!("could not be started: {error}"));
+    if let Some(fd) = child.stderr {
+        shared.world.tasks.spawn(stderr::drain(shared.clone(), fd));
+    }
+    let (writer, reader) = child_pipes(child.stdin, child.stdout).map_err(broken)?;
+    let lifeline = Watched::new(child.lifeline).map_err(broken)?;
+    let (session, streams) = converse(shared, reader, writer);
+    let mut process = Process { streams, lifeline };
+    match process.next_event().await {
+        Event::NotStarted { errno } => Err(faults.not_started(&options.program.to_string_lossy(), errno)),
+        Event::Exited(exit) => Err(faults.exited(exit)),
+        Event::Gone | Event::Lost => Err(faults.died("ended while it was started")),
+        Event::Started { pid } => {
+            tracing::debug!(target: "mcp::client", server = %shared.options.name, pid, "process started");
+            Ok((session, process))
+        }
+    }
+}
+
+fn plan(shared: &Shared, options: &StdioOptions) -> Result<Launch, Fault> {
+    let path = &options.path_for_lookup;
+    let program = sandbox::resolve_program(&options.program, options.cwd.as_deref(), path)
+        .map_err(|why| shared.faults.not_found(&why, &path.to_string_lossy()))?;
+    Ok(Launch {
+        program: program.into(),
+        args: options.args.clone(),
+        env: options.env.clone(),
+        cwd: options.cwd.clone(),
+        stderr: Stderr::Piped,
+        grace: GRACE,
+    })
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    let source = error.source().map(|source| format!(": {source}"));
+    format!("{error}{}", source.unwrap_or_default())
+}
+
+impl Process {
+    /// Returns when the process or its streams have ended, with what is known of why. To be waited for once.
+    pub async fn ended(&mut self, shared: &Shared) -> Fault {
+        let first = tokio::select! {
+            () = self.streams.ended() => None,
+            exit = exit_of(&self.lifeline) => Some(exit),
+        };
+        // What it said before it ended is still read; how it ended may be told after its streams closed.
+        let exit = match first {
+            Some(exit) => {
+                // A failure to end in time changes nothing: it is over.
+                let _ = timeout(NEWS, self.streams.ended()).await;
+                exit
+            }
+            None => timeout(NEWS, exit_of(&self.lifeline)).await.ok().flatten(),
+        };
+        match exit {
+            Some(exit) => shared.faults.exited(exit),
+            None if first.is_some() => shared.faults.died("ended; how is not known"),
+            None => shared.faults.died("closed its output"),
+        }
+    }
+
+    /// Asks it to end by closing its input, then ends it. Returns when nothing of it is left.
+    pub async fn stop(mut self) {
+        self.streams.closing.cancel();
+        // Whether it left by itself or not, what it started has to go as well.
+        let _ = timeout(FAREWELL, exit_of(&self.lifeline)).await;
+        self.lifeline.lifeline.terminate();
+        let gone = async { while !matches!(self.next_event().await, Event::Gone | Event::Lost) {} };
+        if timeout(GRACE + FAREWELL, gone).await.is_err() {
+            self.lifeline.lifeline.kill();
+        }
+    }
+
+    async fn next_event(&mut self) -> Event {
+        next_event(&self.lifeline).await
+    }
+}
+
+/// A lifeline whose events can be waited for.
+struct Watched {
+    lifeline: Lifeline,
+    /// The same socket, registered with the runtime; only ever asked whether it is readable.
+    socket: UnixDatagram,
+}
+
+impl Watched {
+    fn new(lifeline: Lifeline) -> io::Result<Self> {
+        let socket = std::os::unix::net::UnixDatagram::from(lifeline.as_fd().try_clone_to_owned()?);
+        Ok(Self { socket: UnixDatagram::from_std(socket)?, lifeline })
+    }
+}
+
+/// Cancel safe: an event is taken only when it is returned.
+async fn next_event(watched: &Watched) -> Event {
+    let read = || watched.lifeline.read_event().ok_or_else(|| io::ErrorKind::WouldBlock.into());
+    loop {
+        if watched.socket.readable().await.is_err() {
+            return Event::Lost;
+        }
+        if let Ok(event) = watched.socket.try_io(Interest::READABLE, read) {
+            return event;
+        }
+    }
+}
+
+/// How the program ended; `None` if nobody can tell.
+async fn exit_of(watched: &Watched) -> Option<ExitKind> {
+    loop {
+        match next_event(watched).await {
+            Event::Exited(exit) => return Some(exit),
+            Event::Gone | Event::Lost => return None,
+            Event::Started { .. } | Event::NotStarted { .. } => {}
+        }
+    }
+}

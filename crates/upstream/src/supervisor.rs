@@ -1,0 +1,240 @@
+//! The task behind an upstream: one generation of the link from its start to its end. It owns the transport
+//! and the process; calls only borrow the conversation. `select!` gathers what happens, `lifecycle` decides.
+
+use crate::catalog_file;
+use crate::faults::Faults;
+use crate::lifecycle::{Effect, Event, Lifecycle, LinkState, Toolset};
+use crate::lists::{Lists, merge};
+use crate::options::{Options, World};
+use crate::outgoing::{self, Introduction};
+use crate::session::{Session, Signals};
+use crate::start::{self, Live};
+use crate::stderr::Tail;
+use crate::subscriptions::{Interests, Listening};
+use arc_swap::ArcSwapOption;
+use gate::{Fault, ItemKind, Offer};
+use mcp::Era;
+use mcp::view;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::{Semaphore, watch};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+/// What the handle, the task and the conversation of one upstream share.
+pub(crate) struct Shared {
+    pub options: Options,
+    pub world: Arc<World>,
+    pub faults: Faults,
+    /// Our `clientInfo`, raw.
+    pub client_info: String,
+    pub state: watch::Sender<LinkState>,
+    /// The conversation that calls use, while there is one.
+    pub live: ArcSwapOption<Session>,
+    pub stderr: Tail,
+    pub interests: Interests,
+    pub turns: Semaphore,
+    /// The log level wanted of the server, raw.
+    level: ArcSwapOption<String>,
+    inner: Mutex<Inner>,
+    #[cfg(test)]
+    pub fake: Option<Box<dyn Fn() -> tokio::io::DuplexStream + Send + Sync>>,
+}
+
+struct Inner {
+    lifecycle: Lifecycle,
+    stop: CancellationToken,
+    era: Option<Era>,
+}
+
+impl Shared {
+    pub fn new(options: Options, world: Arc<World>) -> Self {
+        let info = &world.client_info;
+        let client_info =
+            format!("{{\"name\":{},\"version\":{}}}", view::quoted(&info.name), view::quoted(&info.version));
+        let era = catalog_file::remembered_era(&world.state_dir, &options);
+        let inner = Inner { lifecycle: Lifecycle::new(), stop: CancellationToken::new(), era };
+        Self {
+            faults: Faults(options.name.clone()),
+            client_info,
+            state: watch::Sender::new(LinkState::Idle),
+            live: ArcSwapOption::empty(),
+            stderr: Tail::default(),
+            interests: Interests::default(),
+            turns: Semaphore::new(options.max_concurrent_calls.max(1)),
+            level: ArcSwapOption::empty(),
+            inner: Mutex::new(inner),
+            #[cfg(test)]
+            fake: None,
+            options,
+            world,
+        }
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        // Nothing under the lock panics half-way.
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes an event, announces the state it leads to and does what has to be done.
+    pub fn on(self: &Arc<Self>, event: Event) {
+        let mut inner = self.inner();
+        let effect = inner.lifecycle.on_event(event, Instant::now());
+        self.state.send_replace(inner.lifecycle.state.clone());
+        match effect {
+            Effect::Nothing => {}
+            Effect::End => inner.stop.cancel(),
+            Effect::Spawn => {
+                inner.stop = CancellationToken::new();
+                self.world.tasks.spawn(generation(self.clone(), inner.stop.clone()));
+            }
+        }
+    }
+
+    /// The era that worked last, if it is known.
+    pub fn era(&self) -> Option<Era> {
+        self.inner().era
+    }
+
+    pub fn remember_era(&self, era: Era) {
+        self.inner().era = Some(era);
+    }
+
+    pub fn log_level(&self) -> Option<Arc<String>> {
+        self.level.load_full()
+    }
+
+    pub fn set_log_level(&self, raw: Option<String>) {
+        self.level.store(raw.map(Arc::new));
+    }
+
+    /// The `_meta` of our own self-describing requests.
+    pub fn introduction(&self) -> String {
+        outgoing::introduce(&Introduction { client_info: &self.client_info, capabilities: "{}", log_level: None })
+    }
+}
+
+/// Why serving ended.
+enum End {
+    Stop,
+    Renew,
+    Died(Fault),
+}
+
+async fn generation(shared: Arc<Shared>, stop: CancellationToken) {
+    let mut guard = Finally { shared: shared.clone(), armed: true };
+    let event = run(&shared, &stop).await;
+    guard.armed = false;
+    if let Event::Failed(fault) | Event::Ended(fault) = &event {
+        tracing::info!(target: "mcp::manager", server = %shared.options.name, "{fault}");
+    }
+    shared.on(event);
+}
+
+/// Leads to a state from which it can be started again, even out of a panic.
+struct Finally {
+    shared: Arc<Shared>,
+    armed: bool,
+}
+
+impl Drop for Finally {
+    fn drop(&mut self) {
+        if self.armed {
+            let fault = self.shared.faults.bug("lost its supervisor");
+            if let Some(session) = self.shared.live.swap(None) {
+                session.fail(&fault);
+            }
+            self.shared.on(Event::Ended(Arc::new(fault)));
+        }
+    }
+}
+
+async fn run(shared: &Arc<Shared>, stop: &CancellationToken) -> Event {
+    loop {
+        tracing::debug!(target: "mcp::manager", server = %shared.options.name, "starting");
+        let mut live = match stop.run_until_cancelled(start::open(shared)).await {
+            None => return Event::Stopped,
+            Some(Err(fault)) => return Event::Failed(Arc::new(fault)),
+            Some(Ok(live)) => live,
+        };
+        let session = live.session.clone();
+        shared.live.store(Some(session.clone()));
+        shared.on(Event::Opened);
+        let end = serve(shared, &mut live, stop).await;
+        shared.live.store(None);
+        match end {
+            End::Stop => {
+                session.fail(&shared.faults.stopping());
+                live.close().await;
+                return Event::Stopped;
+            }
+            End::Renew => {
+                shared.on(Event::Renewing);
+                session.fail(&shared.faults.session_lost());
+            }
+            End::Died(fault) => {
+                // Whoever hears of the failure may start it again at once: the state comes first.
+                shared.on(Event::Ended(Arc::new(fault.clone())));
+                session.fail(&fault);
+                return Event::Stopped;
+            }
+        }
+    }
+}
+
+async fn serve(shared: &Arc<Shared>, live: &mut Live, stop: &CancellationToken) -> End {
+    let session = live.session.clone();
+    let mut lists = Lists::new(session.clone());
+    let mut listening = Listening::new(session.clone());
+    let mut first = true;
+    let mut ended = std::pin::pin!(live.ended(shared));
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return End::Stop,
+            fault = &mut ended => return End::Died(fault),
+            signal = session.signals.next() => match signal {
+                Err(fault) => return End::Died(fault),
+                Ok(flags) if flags & Signals::LOST != 0 => return End::Renew,
+                Ok(flags) => {
+                    lists.ask(flags & Signals::LISTS);
+                    listening.heard(flags);
+                }
+            },
+            () = listening.run() => {}
+            listed = lists.run() => {
+                let trouble = listed.trouble.clone().map(Arc::new);
+                publish(shared, &session, listed.parts, first).await;
+                first = false;
+                let revision = session.peer().map_or(mcp::Revision::NEWEST_LEGACY, |peer| peer.revision);
+                shared.on(Event::Listed(Arc::new(Toolset { revision, trouble })));
+            }
+        }
+    }
+}
+
+/// Puts what was listed into the catalog, if it is new, and onto the disk.
+async fn publish(shared: &Arc<Shared>, session: &Session, parts: crate::lists::Parts, first: bool) {
+    let Some(peer) = session.peer() else { return };
+    let name = &shared.options.name;
+    let before = shared.world.catalog.offer(name);
+    let offer = Arc::new(merge(peer, parts, before.as_deref()));
+    let changed = changes(before.as_deref(), &offer);
+    let same = before.as_deref().is_some_and(|before| changed.is_empty() && catalog_file::same_facts(before, &offer));
+    if !same {
+        shared.world.catalog.publish(vec![(name.clone(), offer.clone())]);
+        changed.iter().for_each(|kind| shared.world.hub.list_changed(*kind, name));
+    }
+    if first || !same {
+        let (shared, era) = (shared.clone(), peer.revision.era());
+        // A failed write costs a slower start next time; it is reported there and harms nothing else.
+        let _ = tokio::task::spawn_blocking(move || catalog_file::save(&shared, era, &offer)).await;
+    }
+}
+
+fn changes(before: Option<&Offer>, after: &Offer) -> Vec<ItemKind> {
+    let of = |offer: Option<&Offer>, kind: ItemKind| -> Vec<bytes::Bytes> {
+        let listed = offer.map_or(&[][..], |offer| &offer.listed);
+        listed.iter().filter(|item| item.kind == kind).map(|item| item.definition.clone()).collect()
+    };
+    let kinds = [ItemKind::Tool, ItemKind::Prompt, ItemKind::Resource, ItemKind::Template];
+    kinds.into_iter().filter(|kind| of(before, *kind) != of(Some(after), *kind)).collect()
+}

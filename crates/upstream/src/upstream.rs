@@ -1,0 +1,199 @@
+//! The handle to one server: what the gate calls.
+
+use crate::lifecycle::{Event, LinkState};
+use crate::options::{Options, World};
+use crate::session::{Session, Signals, Trouble, is_header_mismatch, said, wire};
+use crate::supervisor::Shared;
+use bytes::Bytes;
+use gate::ports::{BoxFuture, Readiness, Source};
+use gate::{Fault, Permit, ReplyKind, ServerName, StartPermit, Target, Unmasked};
+use mcp::{Frame, Kind, Span, view};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{SemaphorePermit, watch};
+use tokio::time::{Instant, timeout};
+
+/// A server we call. Starts nothing by itself: that takes a [`StartPermit`].
+pub struct Upstream {
+    shared: Arc<Shared>,
+}
+
+impl Upstream {
+    /// A handle to the server that `options` describe; it does not run yet.
+    pub fn new(options: Options, world: Arc<World>) -> Arc<Self> {
+        Arc::new(Self { shared: Arc::new(Shared::new(options, world)) })
+    }
+
+    #[cfg(test)]
+    pub(crate) fn of(shared: Shared) -> Arc<Self> {
+        Arc::new(Self { shared: Arc::new(shared) })
+    }
+
+    /// Where the link stands, and from now on each change of it.
+    pub fn state(&self) -> watch::Receiver<LinkState> {
+        self.shared.state.subscribe()
+    }
+
+    /// Stops the server: its input is closed, after a while it is ended; a session over HTTP is given back.
+    /// Returns when nothing of it is left. A later call with leave may start it again.
+    pub async fn stop(&self) {
+        self.shared.on(Event::Stopping);
+        let mut state = self.state();
+        // The sender lives in `shared`, so there is always a next state.
+        let _ = state.wait_for(|state| !matches!(state, LinkState::Draining)).await;
+    }
+
+    /// How long the server takes to answer when it is asked for nothing.
+    ///
+    /// # Errors
+    /// A [`Fault`] if it is not running or does not answer in time.
+    pub async fn ping(&self) -> Result<Duration, Fault> {
+        let session = self.session().await?;
+        let began = Instant::now();
+        let method = if session.is_modern() { "server/discover" } else { "ping" };
+        let limit = self.shared.options.call_timeout;
+        match timeout(limit, session.ask(method, "")).await {
+            Ok(Ok(_)) => Ok(Instant::now() - began),
+            Ok(Err(trouble)) => Err(trouble.into_fault(&self.shared.faults)),
+            Err(_) => Err(self.shared.faults.call_timeout(limit)),
+        }
+    }
+
+    /// Asks the server to log from this level on (`debug` to `emergency`).
+    pub fn log_level(&self, level: &str) {
+        let raw = view::quoted(level);
+        self.shared.set_log_level(Some(raw.clone()));
+        let Some(session) = self.shared.live.load_full() else { return };
+        if session.is_modern() || !session.peer().is_some_and(|peer| peer.offers(&["logging"])) {
+            return;
+        }
+        let limit = self.shared.options.call_timeout;
+        self.shared.world.tasks.spawn(async move {
+            // A server that does not do it logs as it pleases.
+            let _ = timeout(limit, session.ask("logging/setLevel", &format!("\"level\":{raw}"))).await;
+        });
+    }
+
+    /// The last lines the server wrote to standard error, masked, oldest first. They are the server's words.
+    pub fn stderr_tail(&self) -> Vec<String> {
+        self.shared.stderr.lines().iter().map(|line| self.shared.world.masks.text(line)).collect()
+    }
+
+    /// The conversation, once there is one.
+    async fn session(&self) -> Result<Arc<Session>, Fault> {
+        match self.shared.live.load_full() {
+            Some(session) => Ok(session),
+            None => self.other_than(None).await,
+        }
+    }
+
+    /// Waits for a conversation that is not `old`.
+    async fn other_than(&self, old: Option<&Arc<Session>>) -> Result<Arc<Session>, Fault> {
+        let mut state = self.state();
+        loop {
+            let now = state.borrow_and_update().clone();
+            if let Some(fault) = now.refusal(&self.shared.faults, Instant::now()) {
+                return Err(fault);
+            }
+            let live = self.shared.live.load_full().filter(|live| !old.is_some_and(|old| Arc::ptr_eq(old, live)));
+            if let Some(session) = live {
+                return Ok(session);
+            }
+            // The sender lives in `shared`.
+            let _ = state.changed().await;
+        }
+    }
+
+    /// A turn among the calls that may be under way at once.
+    async fn turn(&self) -> Result<SemaphorePermit<'_>, Fault> {
+        if let Ok(turn) = self.shared.turns.try_acquire() {
+            return Ok(turn);
+        }
+        let options = &self.shared.options;
+        match timeout(options.call_timeout, self.shared.turns.acquire()).await {
+            Ok(Ok(turn)) => Ok(turn),
+            _ => Err(self.shared.faults.queue_timeout(options.call_timeout, options.max_concurrent_calls)),
+        }
+    }
+
+    async fn run(&self, permit: Permit) -> Result<Unmasked, Fault> {
+        let mut session = self.session().await?;
+        if matches!(permit.target(), Target::Subscribe(_) | Target::Unsubscribe(_)) {
+            return self.subscribe(&session, &permit).await;
+        }
+        let _turn = self.turn().await?;
+        let mut repeated = false;
+        loop {
+            match session.call(&permit).await {
+                Ok(frame) if is_header_mismatch(&frame) && session.is_modern() && !repeated => {
+                    // What the tool wants in its headers is another list than we know.
+                    session.signals.raise(Signals::TOOLS);
+                }
+                Ok(frame) => return Ok(said(&frame, permit.target())),
+                Err(Trouble::SessionLost) if !repeated => {
+                    session.signals.raise(Signals::LOST);
+                    session = self.other_than(Some(&session)).await?;
+                }
+                Err(trouble) => return Err(trouble.into_fault(&self.shared.faults)),
+            }
+            repeated = true;
+        }
+    }
+
+    /// Counts who wants to hear of a resource; the server is told of the first and of the last.
+    async fn subscribe(&self, session: &Arc<Session>, permit: &Permit) -> Result<Unmasked, Fault> {
+        let interests = &self.shared.interests;
+        let (uri, begins) = match permit.target() {
+            Target::Subscribe(uri) => (uri, true),
+            other => (&Box::from(other.asked()), false),
+        };
+        if session.is_modern() {
+            let changed = if begins { interests.add(uri) } else { interests.remove(uri) };
+            if changed {
+                session.signals.raise(Signals::INTERESTS);
+            }
+            return self.done();
+        }
+        if begins && interests.has(uri) {
+            interests.add(uri);
+            return self.done();
+        }
+        if !begins && !interests.remove(uri) {
+            return self.done();
+        }
+        let frame = session.call(permit).await.map_err(|trouble| trouble.into_fault(&self.shared.faults))?;
+        if begins && frame.kind() == Kind::Result {
+            interests.add(uri);
+        }
+        Ok(said(&frame, permit.target()))
+    }
+
+    /// An empty result of our own.
+    fn done(&self) -> Result<Unmasked, Fault> {
+        let json = Bytes::from_static(br#"{"jsonrpc":"2.0","id":0,"result":{}}"#);
+        let frame =
+            Frame::parse(json, &self.shared.options.limits).map_err(|_| self.shared.faults.bug("has no limits"))?;
+        Ok(Unmasked::message(wire(&frame, Span::NONE), ReplyKind::Result))
+    }
+}
+
+impl Source for Upstream {
+    fn name(&self) -> &ServerName {
+        &self.shared.options.name
+    }
+
+    fn readiness(&self) -> Readiness {
+        if self.shared.live.load().is_some() || !self.shared.state.borrow().may_start(Instant::now()) {
+            return Readiness::Up;
+        }
+        Readiness::Idle
+    }
+
+    fn start(&self, _leave: StartPermit) {
+        self.shared.on(Event::Asked);
+    }
+
+    fn call(&self, permit: Permit) -> BoxFuture<'_, Result<Unmasked, Fault>> {
+        Box::pin(self.run(permit))
+    }
+}
