@@ -20,7 +20,7 @@ use crate::wait;
 /// The variable that marks every process started from a [`Home`].
 pub const MARK: &str = "TESTKIT_MARK";
 
-/// A temporary home; it and the processes it marked are looked after until it is dropped.
+/// A temporary home. When it is dropped it goes, and with it every process that was started from it.
 pub struct Home {
     directory: TempDir,
     mark: String,
@@ -115,6 +115,19 @@ impl Home {
     }
 }
 
+impl Drop for Home {
+    fn drop(&mut self) {
+        for pid in crate::survivors(&self.mark).into_iter().filter_map(as_pid) {
+            // It fails when the process ended meanwhile, which is what we want.
+            let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+        }
+    }
+}
+
+pub(crate) fn as_pid(pid: u32) -> Option<rustix::process::Pid> {
+    i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw)
+}
+
 #[expect(clippy::disallowed_methods, reason = "the one variable that programs keep")]
 fn path_variable() -> OsString {
     std::env::var_os("PATH").unwrap_or_default()
@@ -196,7 +209,7 @@ pub(crate) fn wait_for(child: &mut Child, time: Duration) -> Option<ExitStatus> 
 
 /// Kills a child that leads a process group, with the group.
 pub(crate) fn kill_group(child: &mut Child) {
-    if let Some(group) = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw) {
+    if let Some(group) = as_pid(child.id()) {
         // It fails when the group is gone already, which is what we want.
         let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
     }

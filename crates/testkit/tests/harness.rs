@@ -44,6 +44,16 @@ fn survivors_are_found_by_their_mark_until_they_are_gone() {
 }
 
 #[test]
+fn nothing_outlives_its_home() {
+    let home = Home::new();
+    let mark = home.mark().to_owned();
+    assert_eq!(sh(&home, "sleep 100 >/dev/null 2>&1 & sleep 0").run().status, Some(0));
+    assert_eq!(survivors(&mark).len(), 1);
+    drop(home);
+    wait::expect("its end", || survivors(&mark).is_empty());
+}
+
+#[test]
 fn fixtures_are_found_beside_the_test() {
     for name in ["fixture-server", "fixture-hostile", "fixture-http"] {
         assert!(bin(name).is_file());

@@ -315,6 +315,36 @@ fn the_journal_tells_everything() {
 }
 
 #[test]
+fn the_odd_tools_do_what_they_say() {
+    let home = Home::new();
+    let mut client = legacy(&home, &["--name", "odd"]);
+    let pid = client.pid().to_string();
+    assert_eq!(client.call("pid", &json!({})).text_block(), pid);
+    let environment: Value = serde_json::from_str(&client.call("env", &json!({})).text_block()).unwrap();
+    assert_eq!(environment[testkit::cli::MARK], home.mark());
+    assert_eq!(client.call("big", &json!({"bytes": 5000})).text_block().len(), 5000);
+    assert_eq!(client.call("fail", &json!({"text": "why"})).result()["isError"], true);
+    let refused = client.call("rpc_error", &json!({"code": 7, "message": "m", "data": [1]})).error();
+    assert_eq!(refused, json!({"code": 7, "message": "m", "data": [1]}));
+    client.call("garbage", &json!({"text": "no message"}));
+    assert_eq!(client.next_message(wait::PATIENCE).unwrap().text, "no message");
+    client.call("noise", &json!({"bytes": 1000}));
+    wait::expect("noise", || client.stderr().len() >= 1000);
+    assert_eq!(client.call("litter", &json!({"count": 3})).text_block(), "done");
+    assert_eq!(client.call("calls", &json!({})).text_block(), "9");
+}
+
+#[test]
+fn one_bad_tool_is_listed_among_good_ones_and_a_new_version_tells() {
+    let home = Home::new();
+    let mut client = legacy(&home, &["--bad-tool", "--tools", "2", "--version", "2"]);
+    let tools = client.request("tools/list", &json!({})).result();
+    assert_eq!(names(&tools, "tools"), ["echo", "bad_tool", "echo_raw"]);
+    assert_eq!(tools["tools"][1].get("inputSchema"), None);
+    assert_eq!(tools["tools"][0]["description"], "Answers its text (version 2)");
+}
+
+#[test]
 fn a_daemon_outlives_its_server_and_is_found() {
     let home = Home::new();
     let client = legacy(&home, &["--daemonise"]);
