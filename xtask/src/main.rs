@@ -1,5 +1,6 @@
 //! The chores of this repository: `cargo xtask CHORE`, one module each.
 
+mod bench;
 mod conform;
 mod peers;
 
@@ -11,6 +12,8 @@ use clap::Parser;
 #[derive(Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask")]
 enum Chore {
+    /// Judge toolgate against a floor, interleaved in one run; targets stand beside the figures.
+    Bench(bench::Flags),
     /// Run the official MCP conformance suite against the fixture, directly or through toolgate.
     Conform(conform::Flags),
     /// Install the real peers that tests and benches talk to, into `.work/peers`.
@@ -19,6 +22,7 @@ enum Chore {
 
 fn main() -> ExitCode {
     let outcome = match Chore::parse() {
+        Chore::Bench(flags) => bench::run(&flags),
         Chore::Conform(flags) => conform::run(&flags),
         Chore::Peers(flags) => peers::run(&flags),
     };

@@ -12,10 +12,13 @@ use crate::report::Report;
 use crate::rounds::Bench;
 use crate::subject::{Kind, Side, Spec};
 
+/// Measures; is given the group's name.
+type Run = dyn Fn(&Bench, &str, &mut Report);
+
 /// Rows that are measured together.
 pub struct Group {
     pub name: String,
-    pub run: Box<dyn Fn(&Bench, &str, &mut Report)>,
+    pub run: Box<Run>,
 }
 
 impl Group {

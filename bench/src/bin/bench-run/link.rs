@@ -11,13 +11,15 @@ use crate::stdio::Stdio;
 use crate::tally::{Plan, Tally};
 use crate::work::{Job, excerpt};
 
-/// How long one answer may take.
+/// How long one answer may take at most.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The open conversation.
 pub struct Link {
     pub face: Wire,
     pub era: Era,
+    /// How long one answer may take here.
+    pub patience: Duration,
     next_id: u64,
 }
 
@@ -35,8 +37,8 @@ pub struct Span {
 }
 
 impl Link {
-    pub fn new(face: Wire, era: Era) -> Self {
-        Link { face, era, next_id: 1 }
+    pub fn new(face: Wire, era: Era, patience: Duration) -> Self {
+        Link { face, era, patience, next_id: 1 }
     }
 
     /// The handshake, or the one question a modern client may begin with.
@@ -74,14 +76,14 @@ impl Link {
     pub fn call(&mut self, tool: &str, arguments: &str, progress: bool) -> Result<(Vec<u8>, usize), String> {
         let id = self.take_ids(1);
         let request = rpc::call(self.era, id, tool, arguments, progress);
-        self.ask(id, "tools/call", tool, &request, now() + PATIENCE)
+        self.ask(id, "tools/call", tool, &request, now() + self.patience)
     }
 
     /// Calls as fast as the callers can.
     pub fn storm(&mut self, job: &Job, callers: u64, span: Span) -> Result<Tally, String> {
         let first = self.take_ids(1);
         let (until, limit) = (now() + span.time, span.calls.max(callers));
-        let plan = Plan { job, callers, first, until, limit, patience: PATIENCE };
+        let plan = Plan { job, callers, first, until, limit, patience: self.patience };
         let mut tally = Tally::default();
         match &mut self.face {
             Wire::Stdio(stdio) => stdio.storm(&plan, &mut tally),

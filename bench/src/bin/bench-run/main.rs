@@ -1,12 +1,15 @@
 //! Judges toolgate as a program from outside against a floor, interleaved in one run, and prints
 //! each figure beside its target. Started by `cargo xtask bench`.
 
+mod arrival;
 mod groups;
 mod http;
 mod link;
+mod pin;
 mod reply;
 mod report;
 mod rounds;
+mod settings;
 mod stdio;
 mod subject;
 mod tally;
@@ -44,10 +47,10 @@ struct Args {
     #[arg(long)]
     list: bool,
     /// How many rounds the median is taken over
-    #[arg(long, default_value_t = 5)]
+    #[arg(long, default_value_t = 15)]
     rounds: usize,
     /// How long each contestant runs in one round
-    #[arg(long, value_name = "MS", default_value_t = 400)]
+    #[arg(long, value_name = "MS", default_value_t = 150)]
     slice: u64,
     /// Begin no further group after so many seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 1800)]
@@ -90,6 +93,9 @@ fn run(args: &Args) -> Result<bool, String> {
         StandIn::Rewrite => "rewrite",
     };
     let mut report = Report::new(subject).map_err(|error| error.to_string())?;
+    if !args.list {
+        report.say(&format!("load at the start: {}", load()));
+    }
     let end = now() + Duration::from_secs(args.within);
     for group in groups.iter().filter(|group| wanted(&group.name)) {
         if args.list {
@@ -104,12 +110,20 @@ fn run(args: &Args) -> Result<bool, String> {
         return Ok(true);
     }
     close(&bench, &mut report);
+    report.say(&format!("load at the end: {}", load()));
     if let Some(file) = &args.json {
         std::fs::write(file, format!("{:#}\n", report.json())).map_err(|error| error.to_string())?;
     }
     let (ok, miss, failed) = report.counts();
     report.say(&format!("{ok} ok, {miss} missed, {failed} without a figure"));
     Ok(!args.strict || miss + failed == 0)
+}
+
+/// The machine's load, for a reader who wonders how far to trust the figures.
+fn load() -> String {
+    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let cpus = std::thread::available_parallelism().map_or(1, usize::from);
+    format!("{} on {cpus} CPUs", load.split(' ').next().unwrap_or_default())
 }
 
 /// What must hold over the whole run.
@@ -142,6 +156,7 @@ fn bench(args: &Args) -> Result<Bench, String> {
             toolgate: toolgate.transpose()?,
             stand_in,
             leaked: Cell::new(0),
+            late: Cell::new(0),
         },
         effort: Effort {
             rounds: if args.quick { 1 } else { args.rounds.max(1) },

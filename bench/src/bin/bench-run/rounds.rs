@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use bench::clock::now;
 
-use crate::link::{PATIENCE, Span, count};
+use crate::link::{Span, count};
+use crate::pin::Pin;
 use crate::report::{Report, Row, Target};
 use crate::subject::{Programs, Running, Spec};
 use crate::tally::{Tally, median};
@@ -42,6 +43,15 @@ pub struct Contestant {
     pub label: &'static str,
     pub spec: Spec,
     pub task: Task,
+}
+
+/// Where the processes of one call run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// Where the scheduler puts them.
+    Free,
+    /// All on one CPU: steadier on a busy machine, and stricter, for a floor without wake-ups is lower.
+    OneCpu,
 }
 
 /// One contestant's slice.
@@ -84,9 +94,10 @@ struct Runner<'a> {
 
 impl Bench {
     /// Starts all contestants, runs them in turn, and tells how each did.
-    pub fn run(&self, contestants: &[Contestant]) -> Vec<Outcome> {
+    pub fn run(&self, contestants: &[Contestant], place: Place) -> Vec<Outcome> {
+        let pin = (place == Place::OneCpu).then(Pin::take).flatten();
         let mut entries: Vec<Result<Runner<'_>, Outcome>> =
-            contestants.iter().map(|contestant| self.enter(contestant)).collect();
+            contestants.iter().map(|contestant| self.enter(contestant, pin.as_ref())).collect();
         for round in 0..self.effort.rounds {
             for turn in 0..entries.len() {
                 let index = (turn + round) % entries.len();
@@ -98,18 +109,22 @@ impl Bench {
         entries.into_iter().map(finish).collect()
     }
 
-    fn enter(&self, contestant: &Contestant) -> Result<Runner<'_>, Outcome> {
+    fn enter(&self, contestant: &Contestant, pin: Option<&Pin>) -> Result<Runner<'_>, Outcome> {
         let failed = |why: String| Outcome {
             label: contestant.label,
             samples: Vec::new(),
             failure: Some(why),
             memory: Memory::default(),
         };
-        let mut running = self.programs.start(&contestant.spec).map_err(failed)?;
+        let started = Pin::suspended(pin, || self.programs.start(&contestant.spec));
+        let mut running = started.map_err(failed)?;
         let job = prepare(&mut running, &contestant.task)
             .map_err(|why| failed(format!("{why} {}", running.last_words()).trim().to_owned()))?;
         let outcome = Outcome { failure: None, ..failed(String::new()) };
         let mut runner = Runner { running, job, outcome };
+        if let Some(pin) = pin {
+            pin.hold(&runner.running.processes());
+        }
         let warm = Span { time: self.effort.slice / 3, calls: 2000 };
         self.work(&mut runner, &contestant.task, warm).map_err(failed)?;
         Ok(runner)
@@ -138,7 +153,7 @@ impl Bench {
             _ => lists(running, span),
         };
         let (took, cpu) = (now() - began, running.tree.cpu().saturating_sub(cpu));
-        let mut tally = tally?;
+        let mut tally = tally.inspect_err(|_| running.note_late(began + span.time + running.link.patience))?;
         self.judge(running.spec.kind == self.programs.stand_in, &tally);
         match tally.first_wrong.take() {
             Some(why) => Err(format!("{} of {} wrong: {why}", tally.wrong, tally.calls())),
@@ -156,7 +171,7 @@ impl Bench {
 }
 
 fn prepare(running: &mut Running<'_>, task: &Task) -> Result<Option<Job>, String> {
-    running.settle(running.expected_tools(), PATIENCE)?;
+    running.settle(running.expected_tools())?;
     let Task::Calls { work, spread, .. } = task else {
         return Ok(None);
     };
@@ -172,7 +187,7 @@ fn lists(running: &mut Running<'_>, span: Span) -> Result<Tally, String> {
     let (mut tally, until) = (Tally::default(), now() + span.time);
     while tally.calls() == 0 || (now() < until && tally.calls() < span.calls) {
         let began = now();
-        let pages = running.link.list(began + PATIENCE)?;
+        let pages = running.link.list(began + running.link.patience)?;
         let took = now() - began;
         let listed = count(&pages);
         let right = listed == expected;

@@ -3,19 +3,20 @@
 
 use std::cell::Cell;
 use std::fs::{self, File};
-use std::io::Read;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use bench::clock::now;
 use bench::rpc::Era;
 use tempfile::TempDir;
 
+use crate::arrival::{announced, free_address, ready};
 use crate::http::Http;
 use crate::link::{Link, PATIENCE, Wire, names};
-use crate::stdio::{Stdio as StdioWire, wait_readable};
+use crate::settings::{config, server_name};
+use crate::stdio::Stdio as StdioWire;
 use crate::tree::{Tree, is_alive};
 
 /// What stands between the load and the upstream.
@@ -58,6 +59,8 @@ pub struct Programs {
     /// What to start where toolgate is asked for; another kind is for trying the bench itself.
     pub stand_in: Kind,
     pub leaked: Cell<usize>,
+    /// How often a subject let a deadline pass.
+    pub late: Cell<usize>,
 }
 
 /// A subject that runs.
@@ -75,6 +78,18 @@ pub struct Running<'a> {
 }
 
 impl Programs {
+    /// How long to wait for an answer. A subject that hangs in every group must not hold up the run for
+    /// the full time in each.
+    fn patience(&self) -> Duration {
+        if self.late.get() < 3 { PATIENCE } else { PATIENCE / 8 }
+    }
+
+    fn note_late(&self, deadline: Instant) {
+        if now() >= deadline {
+            self.late.set(self.late.get() + 1);
+        }
+    }
+
     /// Starts `spec` in a directory of its own. The conversation has not begun.
     pub fn start(&self, spec: &Spec) -> Result<Running<'_>, String> {
         let scratch = tempfile::tempdir().map_err(|error| error.to_string())?;
@@ -92,11 +107,15 @@ impl Programs {
         let (mut upstreams, addresses) = self.start_upstreams(&spec)?;
         let prepared = self.prepare(&spec, home, &addresses);
         let began = now();
-        let outcome = prepared.and_then(|(command, address)| launch(command, address, &spec, home));
-        let (child, wire) = outcome.inspect_err(|_| upstreams.iter_mut().for_each(end_now))?;
+        let patience = self.patience();
+        let outcome = prepared.and_then(|(command, address)| launch(command, (address, patience), &spec, home));
+        let (child, wire) = outcome.inspect_err(|_| {
+            upstreams.iter_mut().for_each(end_now);
+            self.note_late(began + patience);
+        })?;
         let tree = Tree { root: child.id(), upstream: self.upstream.clone(), home: home.to_owned() };
         Ok(Running {
-            link: Link::new(wire, spec.era),
+            link: Link::new(wire, spec.era, patience),
             tree,
             spec,
             began,
@@ -193,8 +212,17 @@ impl Running<'_> {
     }
 
     /// Says hello and waits until `expected` tools are listed; gives how long that took from the start on.
-    pub fn settle(&mut self, expected: usize, patience: Duration) -> Result<Duration, String> {
-        let until = now() + patience;
+    pub fn settle(&mut self, expected: usize) -> Result<Duration, String> {
+        let until = now() + self.link.patience;
+        self.settle_until(expected, until).inspect_err(|_| self.note_late(until))
+    }
+
+    /// To be called when something failed that might have gone on until `deadline`.
+    pub fn note_late(&self, deadline: Instant) {
+        self.programs.note_late(deadline);
+    }
+
+    fn settle_until(&mut self, expected: usize, until: Instant) -> Result<Duration, String> {
         self.link.hello(until)?;
         loop {
             let pages = self.link.list(until)?;
@@ -203,7 +231,7 @@ impl Running<'_> {
                 return Ok(at - self.began);
             }
             if at > until {
-                return Err(format!("{listed} of {expected} tools listed after {patience:?}"));
+                return Err(format!("{listed} of {expected} tools listed within the deadline"));
             }
             std::thread::sleep(Duration::from_millis(10));
         }
@@ -211,7 +239,7 @@ impl Running<'_> {
 
     /// The names under which `tool` of each server is listed here, in the servers' order.
     pub fn names_of(&mut self, tool: &str) -> Result<Vec<String>, String> {
-        let listed = names(&self.link.list(now() + PATIENCE)?);
+        let listed = names(&self.link.list(now() + self.link.patience)?);
         let shown = |server: usize| {
             let prefixed = format!("{}__{tool}", server_name(server));
             listed.iter().find(|name| **name == prefixed || *name == tool).cloned()
@@ -219,6 +247,12 @@ impl Running<'_> {
         (0..self.spec.servers)
             .map(|server| shown(server).ok_or_else(|| format!("{tool} of server {server} is not listed")))
             .collect()
+    }
+
+    /// Everything that takes part in a call: its own processes and the upstreams.
+    pub fn processes(&self) -> Vec<u32> {
+        let beside = self.upstreams.iter().map(Child::id);
+        self.tree.all().into_iter().chain(beside).collect()
     }
 
     /// What its log says last, for a failed row.
@@ -247,50 +281,12 @@ impl Drop for Running<'_> {
     }
 }
 
-/// The name server number `index` is configured under.
-pub fn server_name(index: usize) -> String {
-    format!("s{index}")
-}
-
-/// toolgate's settings: everything as by default, the servers trusted, a secret in each environment.
-fn config(spec: &Spec, upstream: &Path, addresses: &[SocketAddr]) -> String {
-    use std::fmt::Write as _;
-    let protocol = if spec.era == Era::Legacy { "legacy" } else { "modern" };
-    let mut out = String::new();
-    for index in 0..spec.servers {
-        write!(out, "[mcp_servers.{}]\n", server_name(index)).expect("a String takes any write");
-        match addresses.get(index) {
-            Some(address) => writeln!(
-                out,
-                "url = \"http://{address}/mcp\"\nhttp_headers = {{ X-Api-Key = \"{SECRET}{index:04}\" }}"
-            ),
-            None => writeln!(
-                out,
-                "command = {:?}\nargs = [\"--stdio\", \"--tools\", \"{}\"{}]\nenv = {{ API_KEY = \"{SECRET}{index:04}\" }}",
-                upstream.display().to_string(),
-                spec.tools,
-                fault(spec, index)
-            ),
-        }
-        .expect("a String takes any write");
-        let approve = if spec.approve { "default_tools_approval_mode = \"approve\"\n" } else { "" };
-        writeln!(out, "protocol = \"{protocol}\"\ntrust = \"trusted\"\n{approve}").expect("a String takes any write");
-    }
-    out
-}
-
-/// Looked for in every answer, and never in one.
-const SECRET: &str = "bench-secret-5f0c9a7be1d24c38-";
-
-fn fault(spec: &Spec, index: usize) -> &'static str {
-    match index {
-        0 if spec.faulty => ", \"--hang\"",
-        1 if spec.faulty => ", \"--exit\"",
-        _ => "",
-    }
-}
-
-fn launch(mut command: Command, chosen: Option<SocketAddr>, spec: &Spec, home: &Path) -> Result<(Child, Wire), String> {
+fn launch(
+    mut command: Command,
+    (chosen, patience): (Option<SocketAddr>, Duration),
+    spec: &Spec,
+    home: &Path,
+) -> Result<(Child, Wire), String> {
     let mut child = quiet(&mut command, Some(home))?;
     let speaks = if spec.kind == Kind::Direct { spec.back } else { spec.face };
     let wire = match speaks {
@@ -300,7 +296,7 @@ fn launch(mut command: Command, chosen: Option<SocketAddr>, spec: &Spec, home: &
         },
         Side::Http => match chosen {
             Some(address) => {
-                ready(&mut child, address, home).map(|token| Wire::Http(Http::new(address, spec.era, token)))
+                ready(&mut child, address, home, patience).map(|token| Wire::Http(Http::new(address, spec.era, token)))
             }
             None => announced(&mut child).map(|address| Wire::Http(Http::new(address, spec.era, None))),
         },
@@ -329,59 +325,6 @@ fn quiet(command: &mut Command, home: Option<&Path>) -> Result<Child, String> {
     started.map_err(|error| format!("starting {}: {error}", command.get_program().display()))
 }
 
-/// Reads `listening ADDR` from a program of ours.
-fn announced(child: &mut Child) -> Result<SocketAddr, String> {
-    let output: &mut ChildStdout = child.stdout.as_mut().ok_or("no output to read")?;
-    let (until, mut text) = (now() + PATIENCE, Vec::new());
-    while !text.ends_with(b"\n") {
-        wait_readable(output, until)?;
-        let mut byte = [0; 256];
-        match output.read(&mut byte) {
-            Ok(read) if read > 0 => text.extend_from_slice(&byte[..read]),
-            _ => return Err("ended before it listened".to_owned()),
-        }
-    }
-    let text = String::from_utf8_lossy(&text);
-    let address = text.trim().strip_prefix("listening ").and_then(|address| address.parse().ok());
-    address.ok_or_else(|| format!("said `{}`", text.trim()))
-}
-
-/// Waits for `/readyz`, then reads the token.
-fn ready(child: &mut Child, address: SocketAddr, home: &Path) -> Result<Option<String>, String> {
-    let until = now() + PATIENCE;
-    loop {
-        if let Ok(Some(status)) = child.try_wait() {
-            return Err(format!("toolgate up ended: {status}"));
-        }
-        if answers_ready(address) {
-            let token = fs::read_to_string(home.join("toolgate/token")).ok();
-            return Ok(token.map(|token| token.trim().to_owned()));
-        }
-        if now() > until {
-            return Err("toolgate up was not ready within the deadline".to_owned());
-        }
-        std::thread::sleep(Duration::from_millis(2));
-    }
-}
-
-fn answers_ready(address: SocketAddr) -> bool {
-    use std::io::Write;
-    let ask = || -> std::io::Result<bool> {
-        let mut stream = std::net::TcpStream::connect_timeout(&address, Duration::from_secs(1))?;
-        stream.set_read_timeout(Some(Duration::from_secs(2)))?;
-        write!(stream, "GET /readyz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
-        let mut head = [0; 12];
-        stream.read_exact(&mut head)?;
-        Ok(head.starts_with(b"HTTP/1.1 200"))
-    };
-    ask().unwrap_or(false)
-}
-
-fn free_address() -> Result<SocketAddr, String> {
-    let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
-    free.map_err(|error| error.to_string())
-}
-
 /// Asks a gate to end in its own way first; the bench's own programs have nothing to put in order.
 fn end(child: &mut Child, gently: bool) {
     if gently {
@@ -405,29 +348,4 @@ fn end_now(child: &mut Child) {
 
 fn signal(pid: u32, signal: nix::sys::signal::Signal) {
     nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid as i32), signal).ok();
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_settings_name_each_server_its_fault_and_its_secret() {
-        let spec = Spec {
-            kind: Kind::Toolgate,
-            face: Side::Stdio,
-            back: Side::Stdio,
-            era: Era::Legacy,
-            servers: 3,
-            tools: 20,
-            faulty: true,
-            approve: false,
-        };
-        let text = config(&spec, Path::new("/bin/up"), &[]);
-        assert_eq!(text.matches("[mcp_servers.s").count(), 3);
-        assert_eq!((text.matches("--hang").count(), text.matches("--exit").count()), (1, 1));
-        assert!(text.contains("API_KEY") && text.contains("protocol = \"legacy\""));
-        let http = config(&spec, Path::new("/bin/up"), &[([127, 0, 0, 1], 9).into()]);
-        assert!(http.contains("url = \"http://127.0.0.1:9/mcp\""));
-    }
 }

@@ -4,7 +4,7 @@ use bench::rpc::Era;
 
 use super::{Group, many, one, side};
 use crate::report::{Report, Row, Target};
-use crate::rounds::{Bench, CPU, Contestant, Outcome, P50, P99, RATE, Task, compare};
+use crate::rounds::{Bench, CPU, Contestant, Outcome, P50, P99, Place, RATE, Task, compare};
 use crate::subject::{Kind, Side, Spec};
 use crate::work::Work;
 
@@ -24,11 +24,10 @@ const MOST: fn(f64) -> Target = Target::RatioAtMost;
 const LEAST: fn(f64) -> Target = Target::RatioAtLeast;
 
 pub fn groups() -> Vec<Group> {
-    let hops = hops().into_iter().map(|hop| {
-        let name = format!("{}-{} c{}", side(hop.face), side(hop.back), hop.callers);
-        Group::new(name, move |bench, name, report| hop_rows(bench, name, hop, report))
-    });
-    hops.chain(big_groups()).chain(spread_groups()).chain(era_groups()).chain(durable_groups()).collect()
+    let free = hops().into_iter().map(|hop| hop_group(hop, Place::Free));
+    let alone = hops().into_iter().filter(|hop| hop.callers == 1);
+    let one_cpu = alone.map(|hop| hop_group(hop, Place::OneCpu));
+    free.chain(one_cpu).chain(big_groups()).chain(spread_groups()).chain(era_groups()).chain(durable_groups()).collect()
 }
 
 fn hops() -> Vec<Hop> {
@@ -45,18 +44,24 @@ fn hops() -> Vec<Hop> {
     ]
 }
 
+fn hop_group(hop: Hop, place: Place) -> Group {
+    let suffix = if place == Place::OneCpu { " one CPU" } else { "" };
+    let name = format!("{}-{} c{}{suffix}", side(hop.face), side(hop.back), hop.callers);
+    Group::new(name, move |bench, name, report| hop_rows(bench, name, hop, place, report))
+}
+
 fn echo(callers: u64) -> Task {
     Task::Calls { work: Work::Echo, callers, spread: false }
 }
 
-fn hop_rows(bench: &Bench, name: &str, hop: Hop, report: &mut Report) {
+fn hop_rows(bench: &Bench, name: &str, hop: Hop, place: Place, report: &mut Report) {
     let entry = |label, kind| Contestant { label, spec: one(kind, hop.face, hop.back), task: echo(hop.callers) };
     let mut contestants =
         vec![entry("direct", Kind::Direct), entry("passthrough", Kind::Passthrough), entry("toolgate", Kind::Toolgate)];
     if hop.back == Side::Stdio {
         contestants.push(entry("rewrite", Kind::Rewrite));
     }
-    let outcomes = bench.run(&contestants);
+    let outcomes = bench.run(&contestants, place);
     let [direct, floor, subject] = [&outcomes[0], &outcomes[1], &outcomes[2]];
     compare(report, name, CPU, (subject, floor), hop.cpu);
     compare(report, name, P50, (subject, floor), hop.p50);
@@ -98,11 +103,10 @@ fn big_groups() -> Vec<Group> {
 fn big_rows(bench: &Bench, name: &str, face: Side, work: Work, report: &mut Report) {
     let task = Task::Calls { work, callers: 1, spread: false };
     let entry = |label, kind| Contestant { label, spec: one(kind, face, Side::Stdio), task: task.clone() };
-    let outcomes = bench.run(&[
-        entry("rewrite", Kind::Rewrite),
-        entry("toolgate", Kind::Toolgate),
-        entry("passthrough", Kind::Passthrough),
-    ]);
+    let outcomes = bench.run(
+        &[entry("rewrite", Kind::Rewrite), entry("toolgate", Kind::Toolgate), entry("passthrough", Kind::Passthrough)],
+        Place::OneCpu,
+    );
     let [rewrite, subject, passthrough] = [&outcomes[0], &outcomes[1], &outcomes[2]];
     compare(report, name, CPU, (subject, rewrite), MOST(1.5));
     compare(report, name, P50, (subject, rewrite), NO);
@@ -125,7 +129,8 @@ fn spread_rows(bench: &Bench, name: &str, face: Side, callers: u64, report: &mut
         spec: many(face, 10),
         task: Task::Calls { work: Work::Echo, callers, spread },
     };
-    let outcomes = bench.run(&[entry("toolgate", true), entry("one of them", false)]);
+    let place = if callers == 1 { Place::OneCpu } else { Place::Free };
+    let outcomes = bench.run(&[entry("toolgate", true), entry("one of them", false)], place);
     compare(report, name, CPU, (&outcomes[0], &outcomes[1]), MOST(1.15));
     compare(report, name, RATE, (&outcomes[0], &outcomes[1]), NO);
 }
@@ -142,11 +147,14 @@ fn era_groups() -> Vec<Group> {
 
 fn era_rows(bench: &Bench, name: &str, face: Side, back: Side, report: &mut Report) {
     let entry = |label, kind, era| Contestant { label, spec: Spec { era, ..one(kind, face, back) }, task: echo(1) };
-    let outcomes = bench.run(&[
-        entry("toolgate", Kind::Toolgate, Era::Modern),
-        entry("2025-11-25", Kind::Toolgate, Era::Legacy),
-        entry("passthrough", Kind::Passthrough, Era::Modern),
-    ]);
+    let outcomes = bench.run(
+        &[
+            entry("toolgate", Kind::Toolgate, Era::Modern),
+            entry("2025-11-25", Kind::Toolgate, Era::Legacy),
+            entry("passthrough", Kind::Passthrough, Era::Modern),
+        ],
+        Place::OneCpu,
+    );
     compare(report, name, CPU, (&outcomes[0], &outcomes[1]), MOST(1.2));
     compare(report, name, CPU, (&outcomes[0], &outcomes[2]), NO);
     compare(report, name, P50, (&outcomes[0], &outcomes[2]), NO);
@@ -169,7 +177,8 @@ fn durable_rows(bench: &Bench, name: &str, callers: u64, report: &mut Report) {
         spec: Spec { approve: true, ..one(kind, Side::Http, Side::Stdio) },
         task: Task::Calls { work: Work::Write, callers, spread: false },
     };
-    let outcomes = bench.run(&[entry("toolgate", Kind::Toolgate), entry("passthrough", Kind::Passthrough)]);
+    let outcomes =
+        bench.run(&[entry("toolgate", Kind::Toolgate), entry("passthrough", Kind::Passthrough)], Place::Free);
     let target = if callers == 1 { Target::AtMost(15.0) } else { NO };
     compare(report, name, P99, (&outcomes[0], &outcomes[1]), target);
     compare(report, name, RATE, (&outcomes[0], &outcomes[1]), NO);

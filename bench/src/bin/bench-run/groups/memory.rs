@@ -6,7 +6,7 @@ use std::time::Duration;
 use bench::clock::now;
 
 use super::{Group, many, one, side};
-use crate::link::{PATIENCE, Span};
+use crate::link::Span;
 use crate::report::{Report, Row, Target};
 use crate::rounds::Bench;
 use crate::subject::{Kind, Running, Side, Spec};
@@ -42,7 +42,7 @@ fn or_failed(outcome: Result<(), String>, name: &str, unit: &'static str, report
 /// Starts `spec` with every server called once, so that all of them run.
 fn awake<'a>(bench: &'a Bench, spec: &Spec) -> Result<Running<'a>, String> {
     let mut running = bench.programs.start(spec)?;
-    running.settle(running.expected_tools(), PATIENCE)?;
+    running.settle(running.expected_tools())?;
     for name in running.names_of("echo")? {
         running.link.call(&name, r#"{"text":"awake"}"#, false)?;
     }

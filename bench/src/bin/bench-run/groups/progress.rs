@@ -4,7 +4,6 @@ use bench::payload::PROGRESS_STEPS;
 use bench::rpc::Era;
 
 use super::{Group, one, side};
-use crate::link::PATIENCE;
 use crate::report::{Report, Row, Target};
 use crate::rounds::Bench;
 use crate::subject::{Kind, Side, Spec};
@@ -37,7 +36,7 @@ fn row(bench: &Bench, name: &str, (face, back): (Side, Side), era: Era, report: 
 
 fn delivered(bench: &Bench, spec: &Spec, calls: usize) -> Result<usize, String> {
     let mut running = bench.programs.start(spec)?;
-    running.settle(running.expected_tools(), PATIENCE)?;
+    running.settle(running.expected_tools())?;
     let slow = running.names_of("slow")?.remove(0);
     let mut delivered = 0;
     for _ in 0..calls {

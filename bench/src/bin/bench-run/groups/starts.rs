@@ -9,8 +9,6 @@ use crate::rounds::Bench;
 use crate::subject::{Kind, Side, Spec};
 use crate::tally::median;
 
-const PATIENCE: Duration = Duration::from_secs(20);
-
 /// One start in milliseconds.
 type Start<'a> = &'a dyn Fn() -> Result<f64, String>;
 
@@ -59,7 +57,7 @@ fn warm_row(bench: &Bench, name: &str, face: Side, target: Target, report: &mut 
 /// Lists until all servers have told their tools once, and gives the catalog time to be written.
 fn warm_up(bench: &Bench, spec: &Spec, home: &Path) -> Result<(), String> {
     let mut running = bench.programs.start_in(spec, home)?;
-    let settled = running.settle(running.expected_tools(), PATIENCE);
+    let settled = running.settle(running.expected_tools());
     settled.map_err(|why| format!("{why} {}", running.last_words()))?;
     std::thread::sleep(Duration::from_millis(500));
     Ok(())
@@ -76,7 +74,7 @@ fn first_list(bench: &Bench, spec: &Spec, expected: usize, home: Option<&Path>) 
     };
     let mut running = started?;
     let expected = expected.min(running.expected_tools());
-    let took = running.settle(expected, PATIENCE);
+    let took = running.settle(expected);
     let took = took.map_err(|why| format!("{why} {}", running.last_words()))?;
     Ok(took.as_secs_f64() * 1000.0)
 }
