@@ -30,6 +30,9 @@ pub struct Flags {
     /// The cargo profile of the programs under test.
     #[arg(long, default_value = "quick")]
     profile: String,
+    /// Test the programs in this directory instead of building them.
+    #[arg(long, value_name = "DIR", conflicts_with = "profile")]
+    programs: Option<PathBuf>,
 }
 
 /// Runs the cells and prints a table.
@@ -40,7 +43,10 @@ pub fn run(flags: &Flags) -> Result<(), Failure> {
     let root = root();
     let work = root.join(".work/conform");
     npm(&root.join("peers/conformance"), &work)?;
-    let programs = build(&root, flags)?;
+    let programs = match &flags.programs {
+        Some(directory) => directory.canonicalize()?,
+        None => build(&root, flags)?,
+    };
     let suite = Suite::new(&work);
     let mut rows = Vec::new();
     for cell in cells(flags) {

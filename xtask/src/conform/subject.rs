@@ -126,3 +126,32 @@ fn is_ready(port: u16) -> bool {
     };
     ask().is_ok_and(|response| response.starts_with("HTTP/1.1 200"))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn the_fixture_is_configured_by_transport_and_era() {
+        let text = configuration(Path::new("/p"), Cell::StdioModern, None);
+        assert!(
+            text.contains("command = \"/p/fixture-server\"\nargs = [\"--stdio\", \"--era\", \"modern\"]"),
+            "{text}"
+        );
+        let fixture = Subject { url: "http://h/mcp".into(), processes: Vec::new(), _home: None };
+        let text = configuration(Path::new("/p"), Cell::HttpLegacy, Some(&fixture));
+        assert!(text.contains("url = \"http://h/mcp\"\nprotocol = \"legacy\""), "{text}");
+    }
+
+    #[test]
+    fn a_toolgate_that_ends_is_reported_at_once() {
+        let programs = TempDir::new().unwrap();
+        let toolgate = programs.path().join("toolgate");
+        fs::write(&toolgate, "#!/bin/sh\nexit 3\n").unwrap();
+        fs::set_permissions(&toolgate, fs::Permissions::from_mode(0o755)).unwrap();
+        let error = gate(programs.path(), Cell::StdioLegacy).err().unwrap();
+        assert!(error.to_string().contains("exit status: 3"), "{error}");
+    }
+}
