@@ -456,7 +456,7 @@ mod tests {
         check_length("data: 12345678", 8, true);
         check_length("data: 123456789", 8, false);
         check_length("data: 1234\ndata: 5", 100, true);
-        check_length(&"data: 1\n".repeat(50).trim_end(), 80, false);
+        check_length("data: 1\n".repeat(50).trim_end(), 80, false);
         check_length(&format!("data: 1\nid: {}\ndata: 2", "x".repeat(90)), 80, false);
         check_length(&format!("data: {}", "x".repeat(90_000)), 1000, false);
     }

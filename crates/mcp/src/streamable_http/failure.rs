@@ -3,6 +3,8 @@
 use crate::sse;
 use bytes::Bytes;
 use http::HeaderValue;
+use std::error::Error as StdError;
+use std::io;
 use std::time::Duration;
 use thiserror::Error;
 
@@ -22,6 +24,12 @@ pub struct HttpFailure {
     pub retry_after: Option<Duration>,
     /// `false` if the server certainly did not see the message; `true` if it did or may have.
     pub delivered: bool,
+}
+
+impl HttpFailure {
+    pub(crate) fn new(kind: FailureKind, delivered: bool) -> Self {
+        Self { kind, status: None, body: Bytes::new(), www_authenticate: None, retry_after: None, delivered }
+    }
 }
 
 /// What went wrong in an HTTP exchange.
@@ -56,11 +64,51 @@ pub enum FailureKind {
     TooLong(usize),
     /// An event above the bound. The stream can be read on.
     #[error("{0}")]
-    EventTooLong(sse::TooLong),
+    EventTooLong(Box<sse::TooLong>),
     /// HTTP+SSE: the stream did not begin with a usable `endpoint` event.
     #[error("the stream names no endpoint to post to")]
     NoEndpoint,
     /// HTTP+SSE: the endpoint named has another origin, which is given.
     #[error("the stream names an endpoint of another origin, {0}")]
     ForeignEndpoint(String),
+}
+
+/// A request that got no response.
+pub(super) fn unanswered(error: &reqwest::Error) -> HttpFailure {
+    if !error.is_connect() {
+        return HttpFailure::new(FailureKind::Broken(innermost(error)), true);
+    }
+    let kind = match causes(error).find_map(|cause| cause.downcast_ref::<rustls::Error>()) {
+        Some(error) => FailureKind::Tls(short(&error.to_string())),
+        None if error.is_timeout() => FailureKind::ConnectTimeout,
+        None => FailureKind::Connect(innermost(error)),
+    };
+    HttpFailure::new(kind, false)
+}
+
+/// A response whose body broke off.
+pub(super) fn broken_off(error: &reqwest::Error, status: u16) -> HttpFailure {
+    HttpFailure { status: Some(status), ..HttpFailure::new(FailureKind::Broken(innermost(error)), true) }
+}
+
+/// The cause below all others, which says the most in the fewest words. What is above it may name the URL.
+pub(super) fn innermost(error: &reqwest::Error) -> String {
+    causes(error).last().map_or_else(|| "no cause is known".to_owned(), |cause| short(&cause.to_string()))
+}
+
+fn causes(error: &reqwest::Error) -> impl Iterator<Item = &(dyn StdError + 'static)> {
+    std::iter::successors(error.source(), |error| cause(*error))
+}
+
+/// The next cause. An I/O error hides what it was made of from `source`.
+fn cause<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a (dyn StdError + 'static)> {
+    match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+        Some(inner) => Some(inner),
+        None => error.source(),
+    }
+}
+
+/// `text`, which others wrote, cut to a line that can be shown.
+pub(super) fn short(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(120).collect()
 }

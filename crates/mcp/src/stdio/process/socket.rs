@@ -17,8 +17,7 @@ pub(super) struct SocketReader {
 
 impl SocketReader {
     pub(super) fn new(fd: OwnedFd) -> io::Result<Self> {
-        let socket = AsyncFd::with_interest(fd, Interest::READABLE)?;
-        Ok(Self { socket, chunk: vec![0; CHUNK_BYTES].into() })
+        Ok(Self { socket: register(fd, Interest::READABLE)?, chunk: vec![0; CHUNK_BYTES].into() })
     }
 
     pub(super) fn poll_read(&mut self, cx: &mut Context<'_>, to: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
@@ -47,7 +46,7 @@ pub(super) struct SocketWriter(AsyncFd<OwnedFd>);
 
 impl SocketWriter {
     pub(super) fn new(fd: OwnedFd) -> io::Result<Self> {
-        AsyncFd::with_interest(fd, Interest::WRITABLE).map(Self)
+        register(fd, Interest::WRITABLE).map(Self)
     }
 
     pub(super) fn poll_write(&mut self, cx: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
@@ -61,4 +60,9 @@ impl SocketWriter {
             }
         }
     }
+}
+
+#[expect(deprecated, reason = "the successor is unsafe; an `OwnedFd` keeps its descriptor open, as it demands")]
+fn register(fd: OwnedFd, interest: Interest) -> io::Result<AsyncFd<OwnedFd>> {
+    AsyncFd::with_interest(fd, interest)
 }
