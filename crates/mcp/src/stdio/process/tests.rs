@@ -194,6 +194,24 @@ async fn a_pipe_that_cannot_be_opened_anew_is_written() {
 }
 
 #[tokio::test]
+async fn what_others_made_non_blocking_is_still_read_and_written() {
+    let (theirs, ours) = pipes();
+    for fd in [&theirs, &ours] {
+        rustix::fs::fcntl_setfl(fd, OFlags::NONBLOCK).expect("an open descriptor");
+    }
+    let mut reader = LineReader::new(Input::Thread(ThreadReader::new(theirs).expect("a thread")), Limits::default());
+    let (outbox, task) = outbox(Output::Thread(ThreadWriter::new(ours).expect("a thread")), Limits::default());
+    // More than the pipe holds, so that both ends have to wait.
+    let big = "x".repeat(1 << 20);
+    outbox.try_send(Bytes::copy_from_slice(big.as_bytes())).expect("room");
+    drop(outbox);
+    let (written, read) = in_time(async { tokio::join!(task.run(), reader.next()) }).await;
+    written.expect("open");
+    assert!(read.expect("open") == frame(&big));
+    assert_eq!(in_time(reader.next()).await.expect("open"), Line::Eof);
+}
+
+#[tokio::test]
 async fn a_file_is_written() {
     let file = tempfile::NamedTempFile::new().expect("a file");
     let given = OwnedFd::from(file.reopen().expect("a file"));

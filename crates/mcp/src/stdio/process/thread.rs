@@ -3,6 +3,8 @@
 //! The threads are not joined, for a read from a terminal may never return; they end with the process.
 
 use bytes::Bytes;
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
 use std::fs::File;
 use std::io::{self, IoSlice, Read, Write};
 use std::os::fd::OwnedFd;
@@ -46,7 +48,7 @@ fn read_all(file: &mut File, to: &mpsc::Sender<io::Result<Bytes>>) {
     loop {
         let read = match file.read(&mut chunk) {
             Ok(0) => return,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) if wait(file, PollFlags::IN, &error) => continue,
             read => read.map(|read| Bytes::copy_from_slice(&chunk[..read])),
         };
         let failed = read.is_err();
@@ -112,7 +114,29 @@ impl ThreadWriter {
 
 fn write_all(file: &mut File, jobs: &Receiver<Job>) {
     while let Ok(Job { bytes, done }) = jobs.recv() {
-        let result = file.write_all(&bytes);
+        let result = write(file, &bytes);
         let _ = done.send((bytes, result));
+    }
+}
+
+fn write(file: &mut File, mut bytes: &[u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        match file.write(bytes) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(written) => bytes = &bytes[written..],
+            Err(error) if wait(file, PollFlags::OUT, &error) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// Whether to try again after `error`: somebody else may have made the description non-blocking, and then the
+/// descriptor is waited for here.
+fn wait(file: &File, what: PollFlags, error: &io::Error) -> bool {
+    match error.kind() {
+        io::ErrorKind::Interrupted => true,
+        io::ErrorKind::WouldBlock => matches!(poll(&mut [PollFd::new(file, what)], None), Ok(_) | Err(Errno::INTR)),
+        _ => false,
     }
 }
