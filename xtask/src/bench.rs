@@ -9,18 +9,19 @@ use clap::Args;
 
 use crate::{Failure, say};
 
-/// What to judge; everything else goes to the bench itself.
+/// Everything goes to the bench itself, `--help` too.
 #[derive(Args)]
+#[command(disable_help_flag = true)]
 pub(crate) struct Flags {
-    /// Judge this program instead of building toolgate
-    #[arg(long, value_name = "PATH")]
-    toolgate: Option<PathBuf>,
-    /// What follows goes to the bench: --quick, --only PATTERN, --json FILE, --strict, --list, --help, …
+    /// `--quick`, `--only PATTERN`, `--toolgate PATH`, `--json FILE`, `--strict`, `--list`, …
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "BENCH ARGS")]
     rest: Vec<String>,
 }
 
-/// Builds, then runs; a toolgate that does not build leaves its rows without figures.
+/// With one of these there is no toolgate of ours to build.
+const WITHOUT_OURS: [&str; 5] = ["--toolgate", "--subject", "--list", "--help", "-h"];
+
+/// Builds, then runs. A toolgate that does not build leaves its rows without figures.
 pub(crate) fn run(flags: &Flags) -> Result<(), Failure> {
     if !build("bench")? {
         return Err("the bench does not build".into());
@@ -35,8 +36,9 @@ pub(crate) fn run(flags: &Flags) -> Result<(), Failure> {
 }
 
 fn judged(flags: &Flags, programs: &Path) -> Result<Option<PathBuf>, Failure> {
-    if flags.toolgate.is_some() {
-        return Ok(flags.toolgate.clone());
+    let name = |argument: &str| argument.split('=').next().unwrap_or_default().to_owned();
+    if flags.rest.iter().any(|argument| WITHOUT_OURS.contains(&name(argument).as_str())) {
+        return Ok(None);
     }
     if build("toolgate")? {
         return Ok(Some(programs.join("toolgate")));
