@@ -3,6 +3,7 @@
 mod bench;
 mod conform;
 mod peers;
+mod test;
 
 use std::process::ExitCode;
 
@@ -18,6 +19,10 @@ enum Chore {
     Conform(conform::Flags),
     /// Install the real peers that tests and benches talk to, into `.work/peers`.
     Peers(peers::Flags),
+    /// Format, lints and licences.
+    Check,
+    /// Everything that must pass: checks, conformance, real peers, all tests.
+    Test(test::Flags),
 }
 
 fn main() -> ExitCode {
@@ -25,6 +30,8 @@ fn main() -> ExitCode {
         Chore::Bench(flags) => bench::run(&flags),
         Chore::Conform(flags) => conform::run(&flags),
         Chore::Peers(flags) => peers::run(&flags),
+        Chore::Check => test::check(),
+        Chore::Test(flags) => test::run_all(&flags),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

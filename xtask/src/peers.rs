@@ -9,7 +9,7 @@ use std::process::Command;
 use crate::{Failure, say};
 
 /// What `cargo xtask peers` is told.
-#[derive(clap::Args)]
+#[derive(clap::Args, Default)]
 pub struct Flags {
     /// Fail when something cannot be installed, instead of telling why and going on.
     #[arg(long)]

@@ -1,8 +1,8 @@
 //! `cargo xtask check` and `cargo xtask test`: what must pass before anything lands.
 
-use std::path::Path;
 use std::process::Command;
 
+use crate::peers::root;
 use crate::{Failure, conform, peers, say};
 
 /// How much to test.
@@ -35,8 +35,9 @@ pub fn run_all(flags: &Flags) -> Result<(), Failure> {
     if flags.offline {
         say("skipped: conformance and real peers, because of --offline");
     } else {
-        peers::prepare();
-        conform::run_if_possible()?;
+        // What cannot be had is said, and the tests that need it skip themselves.
+        peers::run(&peers::Flags::default())?;
+        conform::run_or_skip()?;
     }
     // The fixtures are programs: tests start them from the directory they were built into.
     run(cargo(&["build", "--workspace", "--bins", "--locked"]))?;
@@ -51,11 +52,6 @@ fn cargo(args: &[&str]) -> Command {
     let mut command = Command::new("cargo");
     command.args(args).current_dir(root());
     command
-}
-
-/// The repository's root.
-pub fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies in the root")
 }
 
 fn has_cargo(tool: &str) -> bool {

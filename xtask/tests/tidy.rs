@@ -38,7 +38,10 @@ fn arrows_point_down_and_adapters_do_not_know_each_other() {
     for (room, depends) in arrows() {
         let Some(allowed) = allowed.get(room.as_str()) else { continue };
         let ours: Vec<_> = depends.iter().filter(|name| ROOMS.contains(&name.as_str())).collect();
-        assert!(ours.iter().all(|name| allowed.contains(&name.as_str())), "`{room}` knows {ours:?}, may know {allowed:?}");
+        assert!(
+            ours.iter().all(|name| allowed.contains(&name.as_str())),
+            "`{room}` knows {ours:?}, may know {allowed:?}"
+        );
     }
 }
 
@@ -111,7 +114,8 @@ fn files_stay_below_four_hundred_lines() {
 
 #[test]
 fn nothing_is_left_undone() {
-    let stubs = [["to", "do!("].concat(), ["unimple", "mented!("].concat(), ["#[ig", "nore"].concat(), ["FIX", "ME"].concat()];
+    let stubs =
+        [["to", "do!("].concat(), ["unimple", "mented!("].concat(), ["#[ig", "nore"].concat(), ["FIX", "ME"].concat()];
     check(|_, text| stubs.iter().find(|stub| text.contains(stub.as_str())).map(|stub| format!("has `{stub}`")));
 }
 
@@ -119,7 +123,8 @@ fn nothing_is_left_undone() {
 fn unsafe_code_stays_in_the_sandbox() {
     let word = ["uns", "afe "].concat();
     check(|path, text| {
-        let excused = path.components().any(|part| part.as_os_str() == "sandbox") || path.ends_with("xtask/tests/tidy.rs");
+        let excused =
+            path.components().any(|part| part.as_os_str() == "sandbox") || path.ends_with("xtask/tests/tidy.rs");
         let code = text.lines().any(|line| line.trim_start().starts_with(&word) || line.contains(&format!("= {word}")));
         (!excused && code).then(|| "has unsafe code".to_owned())
     });

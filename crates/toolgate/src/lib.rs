@@ -3,3 +3,7 @@
 pub mod cli;
 pub mod config;
 pub mod ui;
+pub mod wire;
+
+/// With this first argument the binary is the supervisor of one child process, which `sandbox` starts so.
+pub const SUPERVISE: &str = "__supervise";

@@ -2,11 +2,8 @@
 
 use std::process::ExitCode;
 
-use toolgate::cli;
+use toolgate::{SUPERVISE, cli};
 use toolgate::config::Env;
-
-/// With this first argument the binary is the supervisor of one child process, which `sandbox` starts so.
-const SUPERVISE: &str = "__supervise";
 
 fn main() -> ExitCode {
     let args: Vec<_> = std::env::args_os().collect();

@@ -2,22 +2,34 @@
 //! `ui`'s, what the files mean is `config`'s.
 
 mod add;
+mod agent;
+mod call;
+mod content;
 mod context;
+mod demo;
 mod get;
+mod items;
 mod list;
+mod read;
 mod remove;
+mod runtime;
+mod serve;
 mod show;
+mod test;
+mod up;
 
 use std::ffi::OsString;
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
-pub use context::Context;
+pub use context::{Context, unknown_server};
 
 use crate::config::Env;
 use crate::ui::{Code, Failure, Look, Ui};
+use gate::ItemKind;
 
 /// The one gate between coding agents and their tools.
 #[derive(Debug, Parser)]
@@ -48,8 +60,17 @@ struct Global {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Manage MCP servers.
+    /// Manage MCP servers, use them, and be one.
     Mcp(Mcp),
+    /// Run the gate as a service over Streamable HTTP.
+    Up(up::UpArgs),
+    /// Show the main job on real input: a gate, a real server behind it, one call, its record.
+    Demo(demo::DemoArgs),
+    /// Print completions for a shell.
+    Completions {
+        /// The shell to complete for.
+        shell: clap_complete::Shell,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -68,6 +89,20 @@ enum McpCommand {
     Add(add::AddArgs),
     /// Remove a server.
     Remove(remove::RemoveArgs),
+    /// List the tools the gate shows.
+    Tools(items::ItemsArgs),
+    /// List the prompts the gate shows.
+    Prompts(items::ItemsArgs),
+    /// List the resources the gate shows.
+    Resources(items::ItemsArgs),
+    /// Call a tool.
+    Call(call::CallArgs),
+    /// Read a resource.
+    Read(read::ReadArgs),
+    /// Start one server, shake hands, list, ping, and say how each step went.
+    Test(test::TestArgs),
+    /// Serve the gate on standard input and output.
+    Serve(serve::ServeArgs),
 }
 
 /// Runs the command line `args` (the program's name first) in the environment `env`.
@@ -95,8 +130,17 @@ pub fn main(args: Vec<OsString>, env: Env) -> ExitCode {
 fn dispatch(command: Command, cx: &Context) -> Result<(), Failure> {
     match command {
         Command::Mcp(Mcp { command: Some(command) }) => mcp(command, cx),
-        Command::Mcp(Mcp { command: None }) => Err(mcp_alone()),
+        Command::Mcp(Mcp { command: None }) => mcp_alone(cx),
+        Command::Up(args) => up::run(&args, cx),
+        Command::Demo(args) => demo::run(&args, cx),
+        Command::Completions { shell } => completions(shell, cx),
     }
+}
+
+fn completions(shell: clap_complete::Shell, cx: &Context) -> Result<(), Failure> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "toolgate", &mut script);
+    cx.ui.out(&String::from_utf8_lossy(&script))
 }
 
 fn mcp(command: McpCommand, cx: &Context) -> Result<(), Failure> {
@@ -105,11 +149,22 @@ fn mcp(command: McpCommand, cx: &Context) -> Result<(), Failure> {
         McpCommand::Get(args) => get::run(&args, cx),
         McpCommand::Add(args) => add::run(&args, cx),
         McpCommand::Remove(args) => remove::run(&args, cx),
+        McpCommand::Tools(args) => items::run(&args, ItemKind::Tool, cx),
+        McpCommand::Prompts(args) => items::run(&args, ItemKind::Prompt, cx),
+        McpCommand::Resources(args) => items::run(&args, ItemKind::Resource, cx),
+        McpCommand::Call(args) => call::run(&args, cx),
+        McpCommand::Read(args) => read::run(&args, cx),
+        McpCommand::Test(args) => test::run(&args, cx),
+        McpCommand::Serve(args) => serve::run(&args, cx),
     }
 }
 
-fn mcp_alone() -> Failure {
-    Failure::new(Code::Usage, "`toolgate mcp` needs a command").hint("see `toolgate mcp --help`")
+/// An agent that spawns `toolgate mcp` wants a server; a person who types it wants to know what it can do.
+fn mcp_alone(cx: &Context) -> Result<(), Failure> {
+    if !std::io::stdin().is_terminal() {
+        return serve::run(&serve::ServeArgs::default(), cx);
+    }
+    Err(Failure::new(Code::Usage, "`toolgate mcp` needs a command").hint("see `toolgate mcp --help`"))
 }
 
 /// Help and version are answers; all else the parser says is a usage failure, worded by the parser.

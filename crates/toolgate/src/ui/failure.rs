@@ -6,94 +6,7 @@ use std::io;
 
 use serde::{Serialize, Serializer};
 
-/// What kind of failure it is: a stable word for scripts, and an exit status.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Code {
-    /// A file or an override is wrong.
-    ConfigInvalid,
-    /// The command line is wrong.
-    Usage,
-    /// An argument is well-formed and will not do.
-    ArgsInvalid,
-    /// No server of that name is configured.
-    ServerUnknown,
-    /// No tool of that name is visible.
-    ToolUnknown,
-    /// A rule said no.
-    PolicyDenied,
-    /// A person said no.
-    ApprovalRefused,
-    /// Nobody answered in time.
-    ApprovalExpired,
-    /// Too much at once.
-    LimitBusy,
-    /// Too big.
-    LimitTooLarge,
-    /// A server cannot be reached or started.
-    UpstreamUnavailable,
-    /// A server did not answer in time.
-    UpstreamTimeout,
-    /// A server broke the protocol.
-    UpstreamProtocol,
-    /// A tool ran and reported an error.
-    ToolFailed,
-    /// A server wants a login.
-    UpstreamAuthRequired,
-    /// A server is switched off.
-    UpstreamDisabled,
-    /// No server is configured at all.
-    UpstreamNotConfigured,
-    /// A server offers no tools.
-    UpstreamNoTools,
-    /// What happens cannot be recorded.
-    StoreUnavailable,
-    /// A file or a stream cannot be read or written.
-    Io,
-    /// toolgate is wrong.
-    InternalBug,
-}
-
-impl Code {
-    /// The stable word.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::ConfigInvalid => "config.invalid",
-            Self::Usage => "usage",
-            Self::ArgsInvalid => "args.invalid",
-            Self::ServerUnknown => "server.unknown",
-            Self::ToolUnknown => "tool.unknown",
-            Self::PolicyDenied => "policy.denied",
-            Self::ApprovalRefused => "approval.refused",
-            Self::ApprovalExpired => "approval.expired",
-            Self::LimitBusy => "limit.busy",
-            Self::LimitTooLarge => "limit.too_large",
-            Self::UpstreamUnavailable => "upstream.unavailable",
-            Self::UpstreamTimeout => "upstream.timeout",
-            Self::UpstreamProtocol => "upstream.protocol",
-            Self::ToolFailed => "tool.failed",
-            Self::UpstreamAuthRequired => "upstream.auth_required",
-            Self::UpstreamDisabled => "upstream.disabled",
-            Self::UpstreamNotConfigured => "upstream.not_configured",
-            Self::UpstreamNoTools => "upstream.no_tools",
-            Self::StoreUnavailable => "store.unavailable",
-            Self::Io => "io",
-            Self::InternalBug => "internal.bug",
-        }
-    }
-
-    /// The exit status of a command that fails so.
-    pub fn exit(self) -> u8 {
-        match self {
-            Self::ConfigInvalid | Self::Usage => 2,
-            Self::UpstreamAuthRequired => 3,
-            Self::UpstreamDisabled => 4,
-            Self::UpstreamNotConfigured => 5,
-            Self::UpstreamNoTools => 6,
-            Self::InternalBug => 70,
-            _ => 1,
-        }
-    }
-}
+pub use gate::Code;
 
 /// Why a command failed. Prints as one lower-case fragment, its causes behind colons.
 #[derive(Debug)]
@@ -139,6 +52,18 @@ impl fmt::Display for Failure {
             cause = error.source();
         }
         Ok(())
+    }
+}
+
+impl From<gate::Failure> for Failure {
+    fn from(failure: gate::Failure) -> Self {
+        Self { hint: failure.hint(), ..Self::new(failure.code(), failure.to_string()) }
+    }
+}
+
+impl From<gate::Refusal> for Failure {
+    fn from(refusal: gate::Refusal) -> Self {
+        gate::Failure::from(refusal).into()
     }
 }
 

@@ -1,0 +1,36 @@
+//! The one place where an asynchronous runtime begins.
+
+use std::future::Future;
+
+use crate::ui::Failure;
+
+/// Runs `work` to its end on this thread.
+///
+/// # Errors
+/// What `work` fails with, or that no runtime could be made.
+pub fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    // One thread is enough, and the cheapest: what the gate does between two system calls is microseconds.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::io("start the runtime", error))?;
+    let result = runtime.block_on(work);
+    // A read of a terminal cannot be taken back, so do not wait for it.
+    runtime.shutdown_background();
+    result
+}
+
+/// Completes when the user or the system asks this process to end.
+///
+/// # Errors
+/// When signals cannot be listened to.
+pub async fn asked_to_end() -> std::io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hangup = signal(SignalKind::hangup())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+        _ = hangup.recv() => {}
+    }
+    Ok(())
+}

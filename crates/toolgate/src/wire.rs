@@ -1,0 +1,190 @@
+//! Puts the house together: configuration becomes options, options become rooms, rooms become a running gate.
+//! Nothing else knows every crate.
+
+mod doors;
+mod logging;
+mod options;
+mod settle;
+mod token;
+
+pub use doors::System;
+pub use logging::{Log, start_logging};
+pub use options::client_limits;
+pub use settle::settled;
+pub use token::Token;
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+use tokio_util::task::TaskTracker;
+
+use crate::config::{Config, Env, Server, Startup};
+use crate::ui::{Code, Failure};
+use gate::ports::Source;
+use gate::{Assembly, Catalog, Gate, Hub, Masks, Policy, Recorder, ServerName};
+use upstream::Upstream;
+
+/// Which servers a gate is to have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Selection {
+    /// All that are enabled.
+    Enabled,
+    /// One, by name.
+    Only(String),
+    /// None but the built-in server.
+    Builtin,
+}
+
+/// A gate that runs, and what has to be stopped with it.
+pub struct House {
+    /// The gate.
+    pub gate: Arc<Gate>,
+    /// Its links, by the order of the configuration.
+    pub upstreams: Vec<Arc<Upstream>>,
+    tasks: TaskTracker,
+    ends: JoinHandle<()>,
+}
+
+/// Builds a gate for `selection`. Starts no server but those that are `startup = "eager"`.
+///
+/// # Errors
+/// A configuration that cannot be served safely, an unknown server, a ledger that cannot be opened.
+pub fn build(config: &Config, env: &Env, selection: &Selection) -> Result<House, Failure> {
+    // Only the first of many builds in one process can install it, and one is enough.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    config.sound().map_err(|problem| Failure::from(problem.clone()))?;
+    let servers = select(config, selection)?;
+    let masks = Arc::new(Masks::new(&options::secrets(&servers, env)));
+    let catalog = Arc::new(Catalog::new(options::names(&servers, selection), options::naming(config, &servers)));
+    let hub = Arc::new(Hub::new(masks.clone(), gate::Limits::default().notices));
+    let tasks = TaskTracker::new();
+    let world = Arc::new(upstream::World {
+        catalog: catalog.clone(),
+        hub: hub.clone(),
+        masks: masks.clone(),
+        helper: sandbox::Helper { exe: PathBuf::from("/proc/self/exe"), argument: crate::SUPERVISE },
+        state_dir: config.state_dir(),
+        tasks: tasks.clone(),
+        client_info: options::client_info(),
+    });
+    let links = links(config, &servers, env, selection)?;
+    catalog.publish(upstream::load_catalog(&config.state_dir(), &links.iter().collect::<Vec<_>>()));
+    let upstreams: Vec<Arc<Upstream>> = links.into_iter().map(|link| Upstream::new(link, world.clone())).collect();
+    let mut sources: Vec<Arc<dyn Source>> = upstreams.iter().map(|up| up.clone() as Arc<dyn Source>).collect();
+    if *selection == Selection::Builtin {
+        sources.push(options::builtin(config, &catalog));
+    }
+    let (recorder, ends) = recorder(config)?;
+    let gate = Arc::new(Gate::new(Assembly {
+        catalog,
+        policy: Policy::new(options::rules(&servers, selection)),
+        recorder,
+        masks,
+        hub,
+        ids: Arc::new(System),
+        sources,
+    }));
+    start_eager(&gate, &servers);
+    Ok(House { gate, upstreams, tasks, ends })
+}
+
+fn select<'a>(config: &'a Config, selection: &Selection) -> Result<Vec<&'a Server>, Failure> {
+    match selection {
+        Selection::Enabled => Ok(config.servers.values().filter(|server| server.enabled).collect()),
+        Selection::Builtin => Ok(Vec::new()),
+        Selection::Only(name) => {
+            if let Some(bad) = config.bad.iter().find(|bad| bad.name == *name) {
+                return Err(bad.into());
+            }
+            let server = config.servers.get(name).ok_or_else(|| {
+                let failure = crate::cli::unknown_server(name, config);
+                Failure { code: Code::UpstreamNotConfigured, ..failure }
+            })?;
+            if !server.enabled {
+                return Err(Failure::new(Code::UpstreamDisabled, format!("server `{name}` is disabled"))
+                    .hint(format!("remove `enabled = false` from `[mcp_servers.{name}]`, {}", server.origin.place)));
+            }
+            Ok(vec![server])
+        }
+    }
+}
+
+/// One bad entry harms no other: among many servers it is left out and logged, alone it is the failure.
+fn links(
+    config: &Config,
+    servers: &[&Server],
+    env: &Env,
+    selection: &Selection,
+) -> Result<Vec<upstream::Options>, Failure> {
+    let mut links = Vec::new();
+    for server in servers {
+        match options::upstream(config, server, env) {
+            Ok(link) => links.push(link),
+            Err(failure) if matches!(selection, Selection::Only(_)) => return Err(failure),
+            Err(failure) => tracing::warn!(target: "mcp::manager", server = %server.name, "left out: {failure}"),
+        }
+    }
+    Ok(links)
+}
+
+fn recorder(config: &Config) -> Result<(Recorder, JoinHandle<()>), Failure> {
+    let system = Arc::new(System);
+    let audit = config.state_dir().join("audit");
+    let segments = store::Segments::open(&audit, options::ledger_door()).map_err(|error| {
+        Failure::new(Code::StoreUnavailable, format!("the ledger cannot be opened: {error}"))
+            .hint("every call is recorded, so without a ledger nothing runs; check permissions and space")
+    })?;
+    let (recorder, writer) = Recorder::new(segments, system, config.limits.max_concurrent_calls);
+    #[expect(clippy::disallowed_methods, reason = "owned by `House`, which awaits it last")]
+    let ends = tokio::spawn(writer.run());
+    recover_behind(audit);
+    Ok((recorder, ends))
+}
+
+/// Closes what killed processes left open, beside everything else: nobody waits for it.
+fn recover_behind(audit: PathBuf) {
+    tokio::task::spawn_blocking(move || match store::recover(&audit, &System) {
+        Ok(done) => {
+            for (path, why) in &done.failed {
+                tracing::warn!(target: "mcp::ledger", path = %path.display(), why, "a segment could not be recovered");
+            }
+        }
+        Err(error) => tracing::warn!(target: "mcp::ledger", %error, "nothing could be recovered"),
+    });
+}
+
+fn start_eager(gate: &Gate, servers: &[&Server]) {
+    for server in servers.iter().filter(|server| server.startup == Startup::Eager || server.required) {
+        if let Err(failure) = gate.start(&ServerName::from(server.name.as_str())) {
+            tracing::warn!(target: "mcp::manager", server = %server.name, error = %failure, "not started");
+        }
+    }
+}
+
+impl House {
+    /// The link of one server.
+    pub fn upstream(&self, name: &str) -> Option<&Arc<Upstream>> {
+        self.upstreams.iter().find(|up| up.name().as_str() == name)
+    }
+
+    /// Ends all servers, then the ledger. Nothing of any server is left afterwards.
+    pub async fn stop(self) {
+        let House { gate, upstreams, tasks, ends } = self;
+        let mut stopping = tokio::task::JoinSet::new();
+        for up in upstreams {
+            stopping.spawn(async move { up.stop().await });
+        }
+        while stopping.join_next().await.is_some() {}
+        tasks.close();
+        // A task that hangs must not keep the process alive: the children are gone already.
+        let _ = tokio::time::timeout(Duration::from_secs(2), tasks.wait()).await;
+        drop(gate);
+        let _ = tokio::time::timeout(Duration::from_secs(2), ends).await;
+    }
+}
+
+/// The tool modes of one server, by raw name.
+type Modes = HashMap<String, gate::Mode>;

@@ -1,0 +1,47 @@
+//! Where log lines go: to standard error as `RUST_LOG` says, and to `$CODEX_HOME/log/toolgate.log`.
+//! Every target of ours starts with `mcp`, so `RUST_LOG=mcp=debug` shows all of them.
+
+use crate::config::Env;
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use tracing_subscriber::filter::EnvFilter;
+use tracing_subscriber::fmt;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+
+/// Whether this process keeps a log file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Log {
+    /// Standard error alone.
+    Terminal,
+    /// Also the file, for processes that serve.
+    File,
+}
+
+/// Starts logging. `home` is `$CODEX_HOME`. A log file that cannot be opened is no reason not to serve.
+pub fn start_logging(env: &Env, home: &Path, log: Log) {
+    let terminal = EnvFilter::new(env.filled("RUST_LOG").unwrap_or("off"));
+    let to_terminal = fmt::layer().with_writer(std::io::stderr).with_ansi(false);
+    let file = if log == Log::File { open(&home.join("log")).ok() } else { None };
+    let to_file = file.map(|file| fmt::layer().with_writer(Mutex::new(file)).with_ansi(false));
+    // Two filters would be asked for each event; what the file wants is the cheap static part.
+    let registry = tracing_subscriber::registry();
+    match to_file {
+        Some(to_file) => {
+            use tracing_subscriber::Layer;
+            let wanted = EnvFilter::new("warn,mcp=info,mcp::client=warn");
+            let _ = registry.with(to_terminal.with_filter(terminal)).with(to_file.with_filter(wanted)).try_init();
+        }
+        None => {
+            let _ = registry.with(terminal).with(to_terminal).try_init();
+        }
+    }
+}
+
+fn open(dir: &Path) -> std::io::Result<File> {
+    std::fs::create_dir_all(dir)?;
+    let path: PathBuf = dir.join("toolgate.log");
+    OpenOptions::new().create(true).append(true).mode(0o600).open(path)
+}

@@ -1,0 +1,226 @@
+//! One server's configuration, as each room wants to hear it.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+
+use super::{Modes, Selection, System};
+use crate::config::{self, ApprovalMode, Config, Env, Http, Prefix, Server, Stdio, ToolNames, Transport};
+use crate::ui::{Code, Failure};
+use gate::ports::Source;
+use gate::{Catalog, Mode, Naming, PrefixStyle, Secret, ServerName, ServerRules};
+
+/// The name of the built-in server.
+pub const BUILTIN: &str = "toolgate";
+
+/// The server names a gate shows, in order.
+pub fn names(servers: &[&Server], selection: &Selection) -> Vec<ServerName> {
+    let builtin = (*selection == Selection::Builtin).then(|| ServerName::from(BUILTIN));
+    servers.iter().map(|server| ServerName::from(server.name.as_str())).chain(builtin).collect()
+}
+
+/// How tools are named.
+pub fn naming(config: &Config, servers: &[&Server]) -> Naming {
+    let per_server = servers.iter().map(|server| (server.name.as_str().into(), prefix(server.prefix))).collect();
+    Naming {
+        prefix: prefix(config.gate.prefix),
+        per_server,
+        mcp_prefix: config.gate.tool_names == ToolNames::Mcp,
+        ..Naming::default()
+    }
+}
+
+fn prefix(prefix: Prefix) -> PrefixStyle {
+    match prefix {
+        Prefix::Always => PrefixStyle::Always,
+        Prefix::Conditional => PrefixStyle::Conditional,
+        Prefix::Never => PrefixStyle::Never,
+    }
+}
+
+/// The rules of every server.
+pub fn rules(servers: &[&Server], selection: &Selection) -> HashMap<ServerName, ServerRules> {
+    let builtin = (*selection == Selection::Builtin).then(|| (ServerName::from(BUILTIN), ServerRules::default()));
+    servers.iter().map(|server| (server.name.as_str().into(), rules_of(server))).chain(builtin).collect()
+}
+
+fn rules_of(server: &Server) -> ServerRules {
+    let tool_modes: Modes = server.tool_approvals.iter().map(|(tool, m)| (tool.clone(), mode(*m))).collect();
+    ServerRules {
+        enabled_tools: server.enabled_tools.clone(),
+        disabled_tools: server.disabled_tools.clone(),
+        read_only: server.read_only,
+        default_mode: mode(server.default_approval),
+        tool_modes,
+    }
+}
+
+fn mode(mode: ApprovalMode) -> Mode {
+    match mode {
+        ApprovalMode::Auto => Mode::Auto,
+        ApprovalMode::Prompt => Mode::Prompt,
+        ApprovalMode::Writes => Mode::Writes,
+        ApprovalMode::Approve => Mode::Approve,
+        ApprovalMode::Deny => Mode::Deny,
+    }
+}
+
+/// Every secret these servers are given.
+pub fn secrets(servers: &[&Server], env: &Env) -> Vec<Secret> {
+    servers
+        .iter()
+        .flat_map(|server| config::secrets(server, env))
+        .map(|secret| Secret::new(secret.expose()))
+        .collect()
+}
+
+/// Who we are to servers.
+pub fn client_info() -> upstream::ClientInfo {
+    upstream::ClientInfo { name: "toolgate".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() }
+}
+
+/// One server, as its link wants to hear it.
+///
+/// # Errors
+/// A variable that has to be set and is not.
+pub fn upstream(config: &Config, server: &Server, env: &Env) -> Result<upstream::Options, Failure> {
+    let transport = match &server.transport {
+        Transport::Stdio(stdio) => child(server, stdio, env),
+        Transport::Http(http) => address(server, http, env)?,
+    };
+    let limits = mcp::Limits {
+        frame_bytes: server.limits.max_message_bytes,
+        event_bytes: server.limits.max_message_bytes,
+        list_pages: server.limits.max_pages,
+        list_items: server.limits.max_tools,
+        ..mcp::Limits::default()
+    };
+    Ok(upstream::Options {
+        name: server.name.as_str().into(),
+        transport,
+        startup_timeout: server.startup_timeout,
+        call_timeout: server.tool_timeout,
+        idle_timeout: server.idle_timeout,
+        protocol: match server.protocol {
+            config::Protocol::Auto => upstream::Protocol::Auto,
+            config::Protocol::Legacy => upstream::Protocol::Legacy,
+            config::Protocol::Modern => upstream::Protocol::Modern,
+        },
+        roots: roots(server),
+        max_concurrent_calls: server.limits.max_concurrent_calls,
+        config_digest: digest(config, server, env),
+        limits,
+    })
+}
+
+fn child(server: &Server, stdio: &Stdio, env: &Env) -> upstream::Transport {
+    let env = config::child_env(server, env);
+    let path = env.iter().find(|(key, _)| key == "PATH").map_or_else(String::new, |(_, path)| path.clone());
+    upstream::Transport::Stdio(upstream::StdioOptions {
+        program: stdio.command.clone().into(),
+        args: stdio.args.iter().map(Into::into).collect(),
+        env: env.into_iter().map(|(key, value)| (key.into(), value.into())).collect(),
+        cwd: stdio.cwd.clone(),
+        path_for_lookup: path.into(),
+    })
+}
+
+fn address(server: &Server, http: &Http, env: &Env) -> Result<upstream::Transport, Failure> {
+    let mut headers: Vec<(String, Secret)> =
+        http.headers.iter().map(|(name, value)| (name.clone(), Secret::new(value.expose()))).collect();
+    for (name, variable) in &http.env_headers {
+        // Like Codex, a header whose variable is unset is left away.
+        headers.extend(env.filled(variable).map(|value| (name.clone(), Secret::new(value))));
+    }
+    if let Some(variable) = &http.bearer_token_env_var {
+        let token = env.filled(variable).ok_or_else(|| {
+            let message = format!("Environment variable {variable} for MCP server '{}' is not set", server.name);
+            Failure::new(Code::UpstreamAuthRequired, message).hint(format!("export {variable}=… and try again"))
+        })?;
+        headers.push(("Authorization".to_owned(), Secret::new(format!("Bearer {token}"))));
+    }
+    Ok(upstream::Transport::Http(upstream::HttpOptions { url: http.url.expose().to_owned(), headers, sse: http.sse }))
+}
+
+/// The directories a server is told it may use: `ALLOWED_DIRS` of its environment, else its working directory.
+fn roots(server: &Server) -> Vec<upstream::Root> {
+    let Transport::Stdio(stdio) = &server.transport else { return Vec::new() };
+    let allowed = stdio.env.get("ALLOWED_DIRS").map(|dirs| dirs.expose().to_owned());
+    let dirs: Vec<PathBuf> = match &allowed {
+        Some(dirs) => dirs.split(':').filter(|dir| !dir.is_empty()).map(PathBuf::from).collect(),
+        None => stdio.cwd.iter().cloned().collect(),
+    };
+    dirs.iter().filter_map(|dir| std::path::absolute(dir).ok()).map(|dir| root(&dir)).collect()
+}
+
+fn root(dir: &Path) -> upstream::Root {
+    let name = dir.file_name().map(|name| name.to_string_lossy().into_owned());
+    upstream::Root { uri: file_uri(dir), name }
+}
+
+fn file_uri(dir: &Path) -> String {
+    use std::fmt::Write;
+    use std::os::unix::ffi::OsStrExt;
+    dir.as_os_str().as_bytes().iter().fold("file://".to_owned(), |mut uri, byte| {
+        if byte.is_ascii_alphanumeric() || b"/-._~".contains(byte) {
+            uri.push(char::from(*byte));
+        } else {
+            let _ = write!(uri, "%{byte:02X}");
+        }
+        uri
+    })
+}
+
+/// Changes when anything changes that could change what the server lists. Holds no secret that could be guessed
+/// from it: it is salted with the place of the home.
+fn digest(config: &Config, server: &Server, env: &Env) -> String {
+    let mut digest = Sha256::new();
+    let mut add = |text: &str| {
+        digest.update(text.len().to_le_bytes());
+        digest.update(text);
+    };
+    add(&config.home.to_string_lossy());
+    match &server.transport {
+        Transport::Stdio(stdio) => {
+            add(&stdio.command);
+            stdio.args.iter().for_each(|arg| add(arg));
+            add(&format!("{:?}", stdio.cwd));
+            stdio.env.iter().for_each(|(key, value)| {
+                add(key);
+                add(value.expose());
+            });
+            stdio.env_vars.iter().for_each(|key| add(env.get(key).unwrap_or_default()));
+        }
+        Transport::Http(http) => {
+            add(http.url.expose());
+            http.headers.iter().for_each(|(name, value)| {
+                add(name);
+                add(value.expose());
+            });
+        }
+    }
+    add(&format!("{:?}", server.protocol));
+    digest.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The built-in server, published in `catalog`.
+pub fn builtin(config: &Config, catalog: &Arc<Catalog>) -> Arc<dyn Source> {
+    let names: Vec<(String, bool)> =
+        config.servers.values().map(|server| (server.name.clone(), server.enabled)).collect();
+    let builtin = builtin::Builtin::new(Arc::new(System), Arc::new(move || names.clone()));
+    catalog.publish(vec![(ServerName::from(BUILTIN), Arc::new(builtin.offer()))]);
+    builtin
+}
+
+/// The bounds on what clients may send.
+pub fn client_limits(config: &Config) -> mcp::Limits {
+    mcp::Limits { frame_bytes: config.limits.max_message_bytes, ..mcp::Limits::default() }
+}
+
+/// What the ledger's files are made with.
+pub fn ledger_door() -> store::Door {
+    let tool = concat!("toolgate ", env!("CARGO_PKG_VERSION")).into();
+    store::Door { clock: Arc::new(System), ids: Arc::new(System), tool }
+}
