@@ -28,30 +28,17 @@ const CAPABILITIES: &str = r#"{"roots":{},"sampling":{},"elicitation":{"form":{}
 pub(crate) struct Live {
     pub session: Arc<Session>,
     process: Option<Process>,
-    #[cfg(test)]
-    streams: Option<stdio_link::Streams>,
     /// Ends the tasks that serve the conversation.
     _reading: Option<DropGuard>,
 }
 
 impl Live {
     fn new(session: Arc<Session>) -> Self {
-        Self {
-            session,
-            process: None,
-            #[cfg(test)]
-            streams: None,
-            _reading: None,
-        }
+        Self { session, process: None, _reading: None }
     }
 
     /// Returns when what it runs on has ended. Over HTTP nothing does.
     pub async fn ended(&mut self, shared: &Shared) -> Fault {
-        #[cfg(test)]
-        if let Some(streams) = &mut self.streams {
-            streams.ended().await;
-            return shared.faults.died("closed its output");
-        }
         match &mut self.process {
             Some(process) => process.ended(shared).await,
             None => std::future::pending().await,
@@ -89,12 +76,6 @@ pub(crate) async fn open(shared: &Arc<Shared>) -> Result<Live, Fault> {
 }
 
 async fn connect_stdio(shared: &Arc<Shared>, options: &StdioOptions) -> Result<Live, Fault> {
-    #[cfg(test)]
-    if let Some(fake) = &shared.fake {
-        let (reader, writer) = tokio::io::split(fake());
-        let (session, streams) = stdio_link::converse(shared, reader, writer);
-        return Ok(Live { streams: Some(streams), ..Live::new(session) });
-    }
     let (session, process) = stdio_link::spawn(shared, options).await?;
     Ok(Live { process: Some(process), ..Live::new(session) })
 }

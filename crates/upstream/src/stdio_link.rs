@@ -25,14 +25,14 @@ const GRACE: Duration = Duration::from_secs(3);
 /// How long the other half of the news of a child's end is waited for.
 const NEWS: Duration = Duration::from_millis(250);
 
-/// The streams of a server, whoever is at their other end.
-pub(crate) struct Streams {
+/// The streams of a child.
+struct Streams {
     closing: CancellationToken,
     ended: oneshot::Receiver<()>,
 }
 
 /// A conversation over two streams, with its reader and writer running.
-pub(crate) fn converse<R, W>(shared: &Arc<Shared>, reader: R, writer: W) -> (Arc<Session>, Streams)
+fn converse<R, W>(shared: &Arc<Shared>, reader: R, writer: W) -> (Arc<Session>, Streams)
 where
     R: AsyncRead + Unpin + Send + 'static,
     W: AsyncWrite + Unpin + Send + 'static,
@@ -58,7 +58,7 @@ where
 
 impl Streams {
     /// Returns once nothing more will come.
-    pub async fn ended(&mut self) {
+    async fn ended(&mut self) {
         // The sender is dropped, never used.
         let _ = (&mut self.ended).await;
     }

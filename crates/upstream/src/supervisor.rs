@@ -36,8 +36,6 @@ pub(crate) struct Shared {
     /// The log level wanted of the server, raw.
     level: ArcSwapOption<String>,
     inner: Mutex<Inner>,
-    #[cfg(test)]
-    pub fake: Option<Box<dyn Fn() -> tokio::io::DuplexStream + Send + Sync>>,
 }
 
 struct Inner {
@@ -63,8 +61,6 @@ impl Shared {
             turns: Semaphore::new(options.max_concurrent_calls.max(1)),
             level: ArcSwapOption::empty(),
             inner: Mutex::new(inner),
-            #[cfg(test)]
-            fake: None,
             options,
             world,
         }

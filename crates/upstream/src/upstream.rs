@@ -24,11 +24,6 @@ impl Upstream {
         Arc::new(Self { shared: Arc::new(Shared::new(options, world)) })
     }
 
-    #[cfg(test)]
-    pub(crate) fn of(shared: Shared) -> Arc<Self> {
-        Arc::new(Self { shared: Arc::new(shared) })
-    }
-
     /// Where the link stands, and from now on each change of it.
     pub fn state(&self) -> watch::Receiver<LinkState> {
         self.shared.state.subscribe()

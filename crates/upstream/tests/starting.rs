@@ -1,0 +1,157 @@
+//! Starting, listing, remembering and stopping servers that are child processes.
+
+mod common;
+
+use common::{House, NAME, child, hostile, until};
+use gate::{ItemKind, Notice, ServerName};
+use std::time::Duration;
+use tempfile::tempdir;
+use upstream::{LinkState, Options, Protocol, load_catalog};
+
+async fn check_start(options: Options, want: Result<(), &str>) {
+    let dir = tempdir().expect("a directory");
+    let house = House::new(options, dir.path().to_owned());
+    match (house.ready().await, want) {
+        (Ok(()), Ok(())) => {
+            house.call("echo", r#"{"text":"x"}"#).await.expect("an answer");
+        }
+        (Err(why), Err(want)) => assert!(why.contains(want), "{why}"),
+        (got, want) => panic!("{got:?} instead of {want:?}"),
+    }
+    house.stop().await;
+}
+
+#[tokio::test]
+async fn the_era_is_found_out() {
+    check_start(hostile(&["--era", "legacy"]), Ok(())).await;
+    check_start(hostile(&["--era", "modern"]), Ok(())).await;
+    check_start(hostile(&["--era", "exit-on-discover"]), Ok(())).await;
+    let version = ["--protocol-version", "2024-11-05"];
+    check_start(hostile(&version), Ok(())).await;
+}
+
+#[tokio::test]
+async fn an_era_that_is_not_spoken_is_said_so() {
+    let modern = Options { protocol: Protocol::Modern, ..hostile(&["--era", "legacy"]) };
+    check_start(modern, Err("does not speak 2026-07-28")).await;
+    let legacy = Options { protocol: Protocol::Legacy, ..hostile(&["--era", "modern"]) };
+    check_start(legacy, Err("does not speak a handshake")).await;
+    check_start(hostile(&["--protocol-version", "2031-01-01"]), Err("a revision that is not known here")).await;
+}
+
+#[tokio::test]
+async fn a_remembered_era_that_no_longer_holds_is_found_out_anew() {
+    for now in ["exit-on-discover", "silent-on-discover", "legacy"] {
+        let dir = tempdir().unwrap();
+        let before = House::new(hostile(&["--era", "modern"]), dir.path().to_owned());
+        before.ready().await.unwrap();
+        before.stop().await;
+        let after = House::new(hostile(&["--era", now]), dir.path().to_owned());
+        after.ready().await.unwrap();
+        after.call("echo", r#"{"text":"x"}"#).await.unwrap();
+        after.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_started_is_named() {
+    check_start(child("/nowhere/at-all".into(), &[]), Err("program `/nowhere/at-all` was not found")).await;
+    check_start(child("no-such-program".into(), &[]), Err("program `no-such-program` was not found")).await;
+    check_start(hostile(&["--exit-at-start", "3"]), Err("ended with exit status 3")).await;
+    let hung = Options { startup_timeout: Duration::from_millis(500), ..hostile(&["--hang-at-start"]) };
+    check_start(hung, Err("did not answer `initialize` within 0.5 s")).await;
+}
+
+#[tokio::test]
+async fn who_fails_again_and_again_is_left_alone_for_a_while() {
+    let dir = tempdir().unwrap();
+    let house = House::new(hostile(&["--exit-at-start", "3"]), dir.path().to_owned());
+    for _ in 0..5 {
+        let why = house.ready().await.unwrap_err();
+        assert_eq!(why, "server `fix` ended with exit status 3");
+    }
+    assert!(house.ready().await.unwrap_err().starts_with("backoff: "));
+    assert!(matches!(&*house.upstream.state().borrow(), LinkState::Backoff { .. }));
+    until("its last words", || !house.upstream.stderr_tail().is_empty()).await;
+}
+
+#[tokio::test]
+async fn lists_are_followed_over_pages_and_lose_only_the_bad() {
+    for flags in [&["--pages", "3"][..], &["--pages", "2", "--empty-cursor"], &["--bad-tool"]] {
+        let dir = tempdir().unwrap();
+        let all = House::new(hostile(&[flags, &["--tools", "25"]].concat()), dir.path().to_owned());
+        all.ready().await.unwrap();
+        let tools = all.listed(ItemKind::Tool);
+        assert_eq!(tools.len(), 25, "{flags:?}: {tools:?}");
+        assert!(!tools.iter().any(|tool| tool == "bad_tool"));
+        all.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn an_endless_list_is_given_up_and_calls_go_on() {
+    let dir = tempdir().unwrap();
+    let house = House::new(hostile(&["--endless-cursor", "--tools", "2"]), dir.path().to_owned());
+    house.ready().await.unwrap();
+    let LinkState::Ready(toolset) = house.upstream.state().borrow().clone() else { panic!("not ready") };
+    let trouble = toolset.trouble.as_ref().expect("the list is missing");
+    assert_eq!(trouble.code, gate::Code::UpstreamProtocol, "{trouble}");
+    house.stop().await;
+}
+
+#[tokio::test]
+async fn a_changed_list_is_fetched_and_announced() {
+    for protocol in [Protocol::Legacy, Protocol::Modern] {
+        let dir = tempdir().unwrap();
+        let house = House::new(Options { protocol, ..hostile(&[]) }, dir.path().to_owned());
+        let mut notices = house.hub.listen();
+        house.ready().await.unwrap();
+        assert!(matches!(notices.recv().await.unwrap(), Notice::ListChanged(ItemKind::Tool, _)));
+        let before = house.listed(ItemKind::Tool).len();
+        if protocol == Protocol::Modern {
+            // The stream that tells it opens behind the scenes; what was missed before cannot be told.
+            tokio::time::sleep(Duration::from_millis(300)).await;
+        }
+        house.call("grow", "{}").await.unwrap();
+        until("the new tool", || house.listed(ItemKind::Tool).len() == before + 1).await;
+        assert!(matches!(notices.recv().await.unwrap(), Notice::ListChanged(ItemKind::Tool, _)));
+        house.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_catalog_is_remembered_under_its_configuration() {
+    let dir = tempdir().unwrap();
+    let options = hostile(&["--resources", "--prompts"]);
+    let house = House::new(options.clone(), dir.path().to_owned());
+    house.ready().await.unwrap();
+    let seen = house.catalog.offer(&NAME.into()).unwrap();
+    house.stop().await;
+    let loaded = load_catalog(dir.path(), &[&options]);
+    let (name, offer) = &loaded[0];
+    assert_eq!(*name, ServerName::from(NAME));
+    assert_eq!(format!("{offer:?}"), format!("{seen:?}"));
+    assert_eq!(load_catalog(dir.path(), &[&Options { config_digest: "other".into(), ..options.clone() }]).len(), 0);
+    let warm = House::new(options, dir.path().to_owned());
+    warm.catalog.publish(loaded);
+    let epoch = warm.catalog.epoch();
+    warm.ready().await.unwrap();
+    assert_eq!(warm.catalog.epoch(), epoch, "nothing has changed");
+    warm.stop().await;
+}
+
+#[tokio::test]
+async fn a_stopped_server_leaves_nothing_behind() {
+    for flags in [&[][..], &["--linger"], &["--daemonise"]] {
+        let dir = tempdir().unwrap();
+        let mark = format!("upstream-mark-{}-{}", std::process::id(), dir.path().display());
+        let house = House::new(hostile(&[flags, &["--mark", &mark]].concat()), dir.path().to_owned());
+        house.ready().await.unwrap();
+        assert!(!testkit::survivors(&mark).is_empty());
+        house.stop().await;
+        assert_eq!(testkit::survivors(&mark), Vec::<u32>::new(), "{flags:?}");
+        assert!(matches!(&*house.upstream.state().borrow(), LinkState::Idle));
+        house.call("echo", r#"{"text":"again"}"#).await.unwrap();
+        house.stop().await;
+    }
+}
