@@ -44,6 +44,7 @@ mod pieces;
 mod read;
 mod recover;
 mod segments;
+mod synced;
 mod verify;
 
 pub use chain::MAX_LINE_BYTES;

@@ -6,6 +6,7 @@ use crate::chain::{Link, MAX_LINE_BYTES};
 use crate::disk::{self, Disk, Real};
 use crate::events::{Mark, Open, Own, SCHEMA, seal_ending, seal_preamble};
 use crate::names::{Name, State};
+use crate::synced::Synced;
 use gate::ports::{BoxFuture, Clock, Ids, Ledger, LedgerError, Position};
 use std::fs::File;
 use std::io;
@@ -84,28 +85,6 @@ struct Part {
     len: u64,
     /// Whether the directory is known to hold its name durably.
     named: bool,
-}
-
-/// Up to where the chain is on the disk.
-#[derive(Default)]
-struct Synced {
-    upto: u64,
-    /// After a failed sync nobody knows what these lines became, and no later sync can tell.
-    unknown: Option<(u64, u64)>,
-}
-
-impl Synced {
-    fn of(&self, Position(seq): Position) -> Option<Result<(), LedgerError>> {
-        if self.unknown.is_some_and(|(from, to)| (from..=to).contains(&seq)) {
-            return Some(Err(LedgerError("the disk failed before the record was on it".to_owned())));
-        }
-        (seq <= self.upto).then_some(Ok(()))
-    }
-
-    fn failed(&mut self, upto: u64) {
-        let from = self.unknown.map_or(self.upto + 1, |(from, _)| from);
-        self.unknown = Some((from, upto));
-    }
 }
 
 impl Segments {
