@@ -1,1 +1,29 @@
 //! The faces agents speak to.
+//!
+//! A request becomes a [`gate::Call`], a reply becomes a frame, in either era and on either transport; and what
+//! servers say on their own reaches whoever asked for it. Nothing is decided here about who may call what, and
+//! no server is known here: both live behind [`gate::Gate`].
+
+mod answer;
+mod caller;
+mod encode;
+mod front;
+mod fixup;
+mod herald;
+mod http;
+mod inflight;
+mod legacy;
+mod level;
+mod line;
+mod listen;
+mod lists;
+mod modern;
+mod render;
+mod session;
+mod stdio;
+mod trace;
+mod watches;
+
+pub use self::http::{Auth, HttpOptions, serve_http};
+pub use front::Options;
+pub use stdio::serve_stdio;

@@ -1,0 +1,358 @@
+//! What a method means on a face, in either era and on either transport: answered here, or a call for the gate.
+
+use crate::answer::Answer;
+use crate::caller::Caller;
+use crate::encode::{self, Asked, Shape};
+use crate::legacy;
+use crate::level::Level;
+use crate::line::{Line, Out};
+use crate::listen::Listen;
+use crate::lists::Lists;
+use crate::modern;
+use crate::session::Session;
+use crate::trace;
+use crate::watches::Watches;
+use bytes::Bytes;
+use futures_util::FutureExt;
+use gate::{Abilities, Call, Dialogue, Face, Gate, ItemKind, Reference, ReplyKind, Target};
+use mcp::revision::{code, meta};
+use mcp::{Era, Frame, Span, view};
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// How long a call waits for servers whose tools were never seen, before its name counts as unknown.
+const CALL_PATIENCE: Duration = Duration::from_secs(10);
+
+/// How a face presents itself.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// `serverInfo.name`.
+    pub name: String,
+    /// `serverInfo.version`.
+    pub version: String,
+    /// What is shown at `/mcp` and on stdio.
+    pub face: Face,
+    /// What a client may send.
+    pub limits: mcp::Limits,
+    /// How long a list waits for servers that were never seen.
+    pub list_wait: Duration,
+    /// Instructions for a model, in place of the ones made from the servers.
+    pub instructions: Option<String>,
+}
+
+/// One face, shared by all its conversations.
+pub(crate) struct Front {
+    pub gate: Arc<Gate>,
+    pub face: Face,
+    pub options: Arc<Options>,
+    pub lists: Lists,
+    pub watches: Arc<Watches>,
+    /// Runs what outlives its connection.
+    pub tracker: TaskTracker,
+    /// Nobody waits for servers any more.
+    pub hurry: CancellationToken,
+    /// The face is closing.
+    pub stop: CancellationToken,
+    /// `serverInfo`, raw.
+    pub server_info: String,
+}
+
+/// What becomes of a request.
+pub(crate) enum Work {
+    /// Answered on the spot.
+    Done(Answer),
+    /// Answered later.
+    Later(Box<Pending>),
+}
+
+/// A request that is not answered on the spot.
+pub(crate) enum Pending {
+    /// Goes through the gate.
+    Call(Call, Shape),
+    /// Begins to watch a resource.
+    Watch(Call, Shape, Arc<Session>),
+    /// Waits for servers that were never seen.
+    List(Frame, ItemKind, Era),
+    /// Hears of changes until it ends.
+    Listen(Listen),
+}
+
+/// What a request says of its sender.
+pub(crate) struct Said {
+    pub era: Era,
+    pub client: Option<Arc<str>>,
+    pub capabilities: Option<Bytes>,
+    pub level: Option<Level>,
+}
+
+impl Front {
+    /// The face `face` of `gate`. `mark` is random.
+    pub fn new(gate: Arc<Gate>, face: Face, options: Arc<Options>, watches: Arc<Watches>, mark: [u8; 4]) -> Self {
+        let server_info =
+            format!(r#"{{"name":{},"version":{}}}"#, view::quoted(&options.name), view::quoted(&options.version));
+        Self {
+            gate,
+            face,
+            options,
+            lists: Lists::new(mark),
+            watches,
+            tracker: TaskTracker::new(),
+            hurry: CancellationToken::new(),
+            stop: CancellationToken::new(),
+            server_info,
+        }
+    }
+
+    /// Takes a request: answers it, or says what is to be done for it.
+    pub fn begin(&self, frame: Frame, caller: &Caller) -> Work {
+        if modern::is_modern(&frame) {
+            return match modern::said(&frame) {
+                Ok(said) => self.begin_modern(frame, caller, said),
+                Err(answer) => Work::Done(answer),
+            };
+        }
+        let said = legacy::said(caller);
+        self.begin_legacy(frame, caller, said)
+    }
+
+    fn begin_modern(&self, frame: Frame, caller: &Caller, said: Said) -> Work {
+        let id = frame.id().unwrap_or("null").as_bytes();
+        match &*frame.method() {
+            "server/discover" => Work::Done(modern::discover(self, id)),
+            "subscriptions/listen" => match Listen::new(self, &frame, caller) {
+                Ok(listen) => Work::Later(Box::new(Pending::Listen(listen))),
+                Err(answer) => Work::Done(answer),
+            },
+            method => match plan(method) {
+                Some(plan) => self.begin_common(plan, frame.clone(), caller, said),
+                None => Work::Done(Answer::no_method(id, method)),
+            },
+        }
+    }
+
+    fn begin_legacy(&self, frame: Frame, caller: &Caller, said: Said) -> Work {
+        let id = frame.id().unwrap_or("null").as_bytes();
+        match (&*frame.method(), &caller.session) {
+            ("ping", _) => Work::Done(Answer::empty(id, Era::Legacy)),
+            ("initialize", Some(session)) => Work::Done(legacy::initialize(self, &frame, session)),
+            ("logging/setLevel", Some(session)) => Work::Done(legacy::set_level(&frame, session)),
+            ("resources/subscribe", Some(session)) => self.watch(&frame, caller, session, said),
+            ("resources/unsubscribe", Some(session)) => self.unwatch(&frame, caller, session, said),
+            (method, _) => match plan(method) {
+                Some(plan) => self.begin_common(plan, frame.clone(), caller, said),
+                None => Work::Done(Answer::no_method(id, method)),
+            },
+        }
+    }
+
+    fn begin_common(&self, plan: Plan, frame: Frame, caller: &Caller, said: Said) -> Work {
+        match plan {
+            Plan::List(kind) if self.lists.ready(self) => Work::Done(self.lists.answer(self, &frame, kind, said.era)),
+            Plan::List(kind) => Work::Later(Box::new(Pending::List(frame, kind, said.era))),
+            Plan::Call(asked) => match aim(&frame, asked) {
+                Ok(aim) => {
+                    let (call, shape) = self.call(&frame, caller, said, aim, asked);
+                    Work::Later(Box::new(Pending::Call(call, shape)))
+                }
+                Err(reason) => Work::Done(invalid_params(&frame, &reason)),
+            },
+        }
+    }
+
+    fn watch(&self, frame: &Frame, caller: &Caller, session: &Arc<Session>, said: Said) -> Work {
+        match aim_at_uri(frame, Target::Subscribe) {
+            Ok(aim) => {
+                let (call, shape) = self.call(frame, caller, said, aim, Asked::Subscription);
+                Work::Later(Box::new(Pending::Watch(call, shape, session.clone())))
+            }
+            Err(reason) => Work::Done(invalid_params(frame, &reason)),
+        }
+    }
+
+    fn unwatch(&self, frame: &Frame, caller: &Caller, session: &Arc<Session>, said: Said) -> Work {
+        match aim_at_uri(frame, Target::Unsubscribe) {
+            Ok(aim) => {
+                let uri = aim.target.asked();
+                let others = session.unwatch(uri).is_some_and(|server| self.watches.watched(&server, uri));
+                if others {
+                    return Work::Done(Answer::empty(frame.id().unwrap_or("null").as_bytes(), Era::Legacy));
+                }
+                let (call, shape) = self.call(frame, caller, said, aim, Asked::Subscription);
+                Work::Later(Box::new(Pending::Call(call, shape)))
+            }
+            Err(reason) => Work::Done(invalid_params(frame, &reason)),
+        }
+    }
+
+    fn call(&self, frame: &Frame, caller: &Caller, said: Said, aim: Aim, asked: Asked) -> (Call, Shape) {
+        let trace = trace::of(frame, said.client.as_ref());
+        let shape = Shape { id: frame.json().slice(frame.id_span().range()), era: said.era, asked };
+        let dialogue = match (said.era, &said.capabilities) {
+            (Era::Modern, _) => Dialogue::Rounds,
+            (Era::Legacy, Some(_)) => Dialogue::Live,
+            (Era::Legacy, None) => Dialogue::None,
+        };
+        let call = Call {
+            id: self.gate.fresh_id(),
+            by: caller.by.clone(),
+            face: self.face.clone(),
+            target: aim.target,
+            wire: encode::request_wire(frame, aim.subject, aim.arguments),
+            trace,
+            listener: listener(frame, caller, &said),
+            abilities: Abilities { dialogue, capabilities: said.capabilities },
+        };
+        (call, shape)
+    }
+
+    /// Does what is to be done. A defect of ours ends this request alone.
+    pub async fn run(&self, pending: Pending) -> Answer {
+        let id = pending.id();
+        match AssertUnwindSafe(self.finish(pending)).catch_unwind().await {
+            Ok(answer) => answer,
+            Err(_) => {
+                tracing::error!(target: "mcp::downstream", "a request was ended by a defect");
+                Answer::error(&id, code::INTERNAL, "internal error", None)
+            }
+        }
+    }
+
+    async fn finish(&self, pending: Pending) -> Answer {
+        match pending {
+            Pending::Call(call, shape) => {
+                self.wait_for(&call).await;
+                encode::answer(self.gate.call(call).await, &shape)
+            }
+            Pending::Watch(call, shape, session) => self.finish_watch(call, &shape, &session).await,
+            Pending::List(frame, kind, era) => {
+                self.lists.settle(self, self.options.list_wait, || false).await;
+                self.lists.answer(self, &frame, kind, era)
+            }
+            Pending::Listen(listen) => listen.run(self).await,
+        }
+    }
+
+    async fn finish_watch(&self, call: Call, shape: &Shape, session: &Session) -> Answer {
+        let (face, target) = (call.face.clone(), call.target.clone());
+        self.wait_for(&call).await;
+        let outcome = self.gate.call(call).await;
+        if outcome.as_ref().is_ok_and(|reply| reply.kind == ReplyKind::Result)
+            && let Ok(item) = self.gate.catalog().resolve(&face, &target)
+        {
+            session.watch(target.asked(), self.watches.add(&item.server, target.asked()));
+        }
+        encode::answer(outcome, shape)
+    }
+
+    /// A name nobody knows may be one of a server that was never seen: it is given time to come up.
+    async fn wait_for(&self, call: &Call) {
+        if self.lists.ready(self) {
+            return;
+        }
+        let known = || self.gate.catalog().resolve(&call.face, &call.target).is_ok();
+        if !known() {
+            self.lists.settle(self, CALL_PATIENCE, known).await;
+        }
+    }
+}
+
+impl Pending {
+    fn id(&self) -> Bytes {
+        match self {
+            Self::Call(_, shape) | Self::Watch(_, shape, _) => shape.id.clone(),
+            Self::List(frame, ..) => frame.json().slice(frame.id_span().range()),
+            Self::Listen(listen) => listen.id().clone(),
+        }
+    }
+}
+
+/// What both eras have.
+enum Plan {
+    List(ItemKind),
+    Call(Asked),
+}
+
+fn plan(method: &str) -> Option<Plan> {
+    Some(match method {
+        "tools/call" => Plan::Call(Asked::Tool),
+        "tools/list" => Plan::List(ItemKind::Tool),
+        "resources/read" => Plan::Call(Asked::Read),
+        "resources/list" => Plan::List(ItemKind::Resource),
+        "resources/templates/list" => Plan::List(ItemKind::Template),
+        "prompts/get" => Plan::Call(Asked::Prompt),
+        "prompts/list" => Plan::List(ItemKind::Prompt),
+        "completion/complete" => Plan::Call(Asked::Completion),
+        _ => return None,
+    })
+}
+
+/// What a request is aimed at, and where its name and arguments stand.
+struct Aim {
+    target: Target,
+    subject: Span,
+    arguments: Span,
+}
+
+fn aim(frame: &Frame, asked: Asked) -> Result<Aim, String> {
+    match asked {
+        Asked::Tool => aim_at_name(frame, Target::Tool),
+        Asked::Prompt => aim_at_name(frame, Target::Prompt),
+        Asked::Read => aim_at_uri(frame, Target::Resource),
+        Asked::Subscription => aim_at_uri(frame, Target::Subscribe),
+        Asked::Completion => aim_at_reference(frame),
+    }
+}
+
+fn aim_at_name(frame: &Frame, target: fn(Box<str>) -> Target) -> Result<Aim, String> {
+    let name = frame.get_string("name").ok_or("`params.name` is missing or no string")?;
+    let arguments = match frame.get("arguments") {
+        None | Some("null") => Span::NONE,
+        Some(raw) if raw.starts_with('{') => frame.span("arguments"),
+        Some(_) => return Err("`params.arguments` is not an object".to_owned()),
+    };
+    Ok(Aim { target: target(name.into()), subject: frame.span("name"), arguments })
+}
+
+fn aim_at_uri(frame: &Frame, target: fn(Box<str>) -> Target) -> Result<Aim, String> {
+    let uri = frame.get_string("uri").ok_or("`params.uri` is missing or no string")?;
+    Ok(Aim { target: target(uri.into()), subject: frame.span("uri"), arguments: Span::NONE })
+}
+
+fn aim_at_reference(frame: &Frame) -> Result<Aim, String> {
+    let outer = frame.span("ref");
+    let raw = frame.get("ref").ok_or("`params.ref` is missing")?;
+    let members = view::members(raw).map_err(|flaw| format!("`params.ref` is {flaw}"))?;
+    let find = |key: &str| {
+        let at = view::find(raw, &members, key)?.value;
+        let text = view::string(at.of(raw))?;
+        Some((Box::<str>::from(text), Span { start: outer.start + at.start, end: outer.start + at.end }))
+    };
+    if !frame.get("argument").is_some_and(|raw| raw.starts_with('{')) {
+        return Err("`params.argument` is missing or no object".to_owned());
+    }
+    let kind = find("type").map(|(kind, _)| kind);
+    let (reference, subject) = match kind.as_deref() {
+        Some("ref/prompt") => find("name").map(|(name, at)| (Reference::Prompt(name), at)),
+        Some("ref/resource") => find("uri").map(|(uri, at)| (Reference::Resource(uri), at)),
+        _ => return Err("`params.ref.type` is neither `ref/prompt` nor `ref/resource`".to_owned()),
+    }
+    .ok_or("`params.ref` names nothing")?;
+    Ok(Aim { target: Target::Completion(reference), subject, arguments: Span::NONE })
+}
+
+fn listener(frame: &Frame, caller: &Caller, said: &Said) -> Option<Arc<dyn gate::ports::Listener>> {
+    let token = frame.meta(meta::PROGRESS_TOKEN).filter(|raw| *raw != "null");
+    let token = token.map(|_| frame.json().slice(frame.meta_member_span(meta::PROGRESS_TOKEN).range()));
+    let session = caller.session.clone().filter(|_| said.era == Era::Legacy);
+    if matches!(caller.out, Out::Nowhere) || token.is_none() && session.is_none() && said.level.is_none() {
+        return None;
+    }
+    Some(Arc::new(Line { out: caller.out.clone(), token, level: said.level, session }))
+}
+
+fn invalid_params(frame: &Frame, reason: &str) -> Answer {
+    Answer::error(frame.id().unwrap_or("null").as_bytes(), code::INVALID_PARAMS, reason, None)
+}

@@ -1,0 +1,204 @@
+//! The face on HTTP: `/mcp`, `/mcp/NAME`, `/healthz` and `/readyz`.
+//!
+//! One task per connection carries its requests; nothing is spawned for a call, unless its connection ends before
+//! it in the era in which that is no cancellation.
+
+mod body;
+mod channel;
+mod connection;
+mod guard;
+mod post;
+mod route;
+mod session;
+mod status;
+
+pub(crate) use channel::Channel;
+pub use guard::Auth;
+
+use crate::front::{Front, Options};
+use crate::herald::{Hearer, herald};
+use crate::line::Out;
+use crate::watches::Watches;
+use gate::{Face, Gate};
+use guard::Guard;
+use session::Sessions;
+use std::collections::HashMap;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// How long connections may still take once the face closes.
+const DRAIN: Duration = Duration::from_secs(1);
+/// How long to wait after a connection could not be accepted, for want of descriptors as a rule.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// How often idle sessions are looked for.
+const SWEEP: Duration = Duration::from_secs(60);
+
+/// Who may speak to the face over HTTP, and how much at once.
+#[derive(Debug, Clone)]
+pub struct HttpOptions {
+    /// What a request has to show.
+    pub auth: Auth,
+    /// Names (`host` or `host:port`) under which the face may be called, besides loopback and the address it
+    /// listens on.
+    pub allowed_hosts: Vec<String>,
+    /// Origins (`scheme://host[:port]`) of web pages that may call, besides loopback ones of the same port.
+    pub allowed_origins: Vec<String>,
+    /// Connections at a time. More have to wait.
+    pub connections: usize,
+    /// Sessions at a time. The one idle for longest makes room.
+    pub sessions: usize,
+    /// After how long without a request or a stream a session ends.
+    pub session_idle: Duration,
+    /// After how long without a request a connection ends.
+    pub connection_idle: Duration,
+    /// How long the body of a request may take to arrive.
+    pub body_wait: Duration,
+    /// After how long without a word a request's answer becomes a stream, so that it can be kept alive.
+    pub stream_after: Duration,
+    /// How often a silent stream is kept alive.
+    pub keep_alive: Duration,
+    /// After how long a client is told to come back when a stream breaks.
+    pub retry: Duration,
+}
+
+impl HttpOptions {
+    /// The defaults, with this proof asked for.
+    pub fn new(auth: Auth) -> Self {
+        Self {
+            auth,
+            allowed_hosts: Vec::new(),
+            allowed_origins: Vec::new(),
+            connections: 1_024,
+            sessions: 1_024,
+            session_idle: Duration::from_secs(60 * 60),
+            connection_idle: Duration::from_secs(5 * 60),
+            body_wait: Duration::from_secs(30),
+            stream_after: Duration::from_secs(10),
+            keep_alive: Duration::from_secs(15),
+            retry: Duration::from_secs(1),
+        }
+    }
+}
+
+/// All that the connections share.
+struct Server {
+    /// What `/mcp` shows.
+    root: Arc<Front>,
+    /// What `/mcp/NAME` shows, by name.
+    servers: HashMap<String, Arc<Front>>,
+    sessions: Sessions,
+    guard: Guard,
+    options: HttpOptions,
+}
+
+/// Serves the faces on `listener` until `stop`: at `/mcp` the one of `options`, at `/mcp/NAME` each server alone.
+///
+/// # Errors
+/// `InvalidInput` if no proof is asked for on an address that is not loopback; else what the listener reports.
+pub async fn serve_http(
+    gate: Arc<Gate>,
+    options: Options,
+    http: HttpOptions,
+    listener: TcpListener,
+    stop: CancellationToken,
+) -> io::Result<()> {
+    let address = listener.local_addr()?;
+    let server = Arc::new(Server::new(gate, options, http, address)?);
+    let tracker = TaskTracker::new();
+    let kill = CancellationToken::new();
+    let _end = kill.clone().drop_guard();
+    tracker.spawn(kill.clone().run_until_cancelled_owned(announce(server.clone())));
+    let served = accept(&server, listener, &tracker, &stop, &kill).await;
+    server.close();
+    tracker.close();
+    // What does not end in time is cut off by `_end`.
+    let _ = tokio::time::timeout(DRAIN, tracker_without_herald(&tracker, &kill)).await;
+    served
+}
+
+/// Waits for the connections; the herald never ends by itself.
+async fn tracker_without_herald(tracker: &TaskTracker, kill: &CancellationToken) {
+    while tracker.len() > 1 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    kill.cancel();
+    tracker.wait().await;
+}
+
+async fn accept(
+    server: &Arc<Server>,
+    listener: TcpListener,
+    tracker: &TaskTracker,
+    stop: &CancellationToken,
+    kill: &CancellationToken,
+) -> io::Result<()> {
+    let room = Arc::new(Semaphore::new(server.options.connections));
+    let mut sweep = tokio::time::interval(SWEEP);
+    loop {
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => return Ok(()),
+            _ = sweep.tick() => server.sessions.sweep(),
+            accepted = async {
+                let place = room.clone().acquire_owned().await.map_err(io::Error::other)?;
+                Ok::<_, io::Error>((listener.accept().await?.0, place))
+            } => match accepted {
+                Ok((stream, place)) => {
+                    let serve = connection::serve(server.clone(), stream, stop.clone());
+                    tracker.spawn(kill.clone().run_until_cancelled_owned(async move {
+                        serve.await;
+                        drop(place);
+                    }));
+                }
+                Err(error) => {
+                    tracing::warn!(target: "mcp::http", %error, "a connection could not be accepted");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            },
+        }
+    }
+}
+
+/// Tells the sessions what servers say outside any request.
+async fn announce(server: Arc<Server>) {
+    let notices = server.root.gate.hub().listen();
+    let audience = || {
+        let heard = server.sessions.all().into_iter().filter(|session| session.inbox.known());
+        heard.map(|session| Hearer {
+            front: session.front.clone(),
+            session: session.session.clone(),
+            out: Out::Stream(session.inbox.clone()),
+        })
+        .collect()
+    };
+    herald(notices, audience).await;
+}
+
+impl Server {
+    fn new(gate: Arc<Gate>, options: Options, http: HttpOptions, address: SocketAddr) -> io::Result<Self> {
+        let guard = Guard::new(&http, address)?;
+        let mut mark = [0; 4];
+        getrandom::fill(&mut mark).map_err(io::Error::other)?;
+        let (options, watches) = (Arc::new(options), Arc::new(Watches::default()));
+        let front = |face: Face| Arc::new(Front::new(gate.clone(), face, options.clone(), watches.clone(), mark));
+        let only = gate.catalog().servers(&options.face).into_iter();
+        let servers = only.map(|name| (name.as_str().to_owned(), front(Face::Only(name)))).collect();
+        let sessions = Sessions::new(http.sessions, http.session_idle);
+        Ok(Self { root: front(options.face.clone()), servers, sessions, guard, options: http })
+    }
+
+    /// Subscriptions end with a word, sessions without.
+    fn close(&self) {
+        for front in self.servers.values().chain([&self.root]) {
+            front.stop.cancel();
+            front.hurry.cancel();
+        }
+        self.sessions.close();
+    }
+}

@@ -1,0 +1,271 @@
+//! A gate with made-up servers behind it, for tests of the faces.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on is a failed test")]
+#![allow(dead_code, clippy::allow_attributes, reason = "each test binary uses its own part")]
+
+use bytes::Bytes;
+use downstream::Options;
+use gate::ports::{BoxFuture, Clock, Ids, Ledger, LedgerError, Position, Readiness, Source};
+use gate::{
+    Assembly, Catalog, Code, Delivery, Face, Facts, Fault, Gate, Hub, ItemKind, Listed, Masks, Mode, Naming, Offer,
+    Parts, Permit, Place, Policy, PrefixStyle, Recorder, ReplyKind, ServerName, ServerRules, StartPermit, Target,
+    Unmasked, Wire,
+};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use uuid::Uuid;
+
+/// How long a test waits for something that must come.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// One made-up server.
+pub struct Fake {
+    name: ServerName,
+    up: AtomicBool,
+    /// What happened, in order: `call:echo`, `dropped:hang`, `start`.
+    pub story: Arc<Mutex<Vec<String>>>,
+}
+
+/// The world of one test.
+pub struct World {
+    pub gate: Arc<Gate>,
+    pub fakes: Vec<Arc<Fake>>,
+    pub hub: Arc<Hub>,
+    pub catalog: Arc<Catalog>,
+    pub story: Arc<Mutex<Vec<String>>>,
+}
+
+struct Nothing(AtomicU64);
+
+impl Ledger for Nothing {
+    fn append(&self, _: &[u8]) -> Result<Position, LedgerError> {
+        Ok(Position(0))
+    }
+    fn durable(&self, _: Position) -> BoxFuture<'_, Result<(), LedgerError>> {
+        Box::pin(async { Ok(()) })
+    }
+}
+
+impl Clock for Nothing {
+    fn wall_micros(&self) -> u64 {
+        self.0.fetch_add(1, Ordering::Relaxed)
+    }
+    fn mono_micros(&self) -> u64 {
+        self.0.fetch_add(1, Ordering::Relaxed)
+    }
+}
+
+impl Ids for Nothing {
+    fn fresh(&self) -> Uuid {
+        Uuid::from_u128(self.0.fetch_add(1, Ordering::Relaxed).into())
+    }
+}
+
+impl World {
+    /// Two servers, `a` and `b`, whose lists are known; `silent` is configured and never seen.
+    pub fn new() -> Self {
+        Self::of(&["a", "b"], &[])
+    }
+
+    /// Servers that are known, and servers that were never seen.
+    pub fn of(known: &[&str], cold: &[&str]) -> Self {
+        let story = Arc::new(Mutex::new(Vec::new()));
+        let names: Vec<ServerName> = known.iter().chain(cold).map(|name| ServerName::from(*name)).collect();
+        let naming = Naming { prefix: PrefixStyle::Always, ..Naming::default() };
+        let catalog = Arc::new(Catalog::new(names.clone(), naming));
+        catalog.publish(known.iter().map(|name| (ServerName::from(*name), offer())).collect());
+        let masks = Arc::new(Masks::new(&[gate::Secret::new("token-abcdef")]));
+        let hub = Arc::new(Hub::new(masks.clone(), 64));
+        let nothing = Arc::new(Nothing(AtomicU64::new(1)));
+        let (recorder, writer) = Recorder::new(nothing.clone(), nothing.clone(), 512);
+        let fake = |name: &ServerName| {
+            Arc::new(Fake { name: name.clone(), up: AtomicBool::new(false), story: story.clone() })
+        };
+        let fakes: Vec<_> = names.iter().map(fake).collect();
+        let rules = |name: &ServerName| {
+            let modes = [("asks".to_owned(), Mode::Prompt), ("never".to_owned(), Mode::Deny)];
+            let rules = ServerRules { default_mode: Mode::Approve, tool_modes: modes.into(), ..ServerRules::default() };
+            (name.clone(), rules)
+        };
+        let parts = Assembly {
+            catalog: catalog.clone(),
+            policy: Policy::new(names.iter().map(rules).collect::<HashMap<_, _>>()),
+            recorder,
+            masks,
+            hub: hub.clone(),
+            ids: nothing,
+            sources: fakes.iter().map(|fake| fake.clone() as Arc<dyn Source>).collect(),
+        };
+        // Ends have somewhere to go for as long as the test runs.
+        let mut tasks = tokio::task::JoinSet::new();
+        tasks.spawn(writer.run());
+        tasks.detach_all();
+        Self { gate: Arc::new(Gate::new(parts)), fakes, hub, catalog, story }
+    }
+
+    /// A server that was never seen turns out to offer what the others do.
+    pub fn publish(&self, name: &str) {
+        self.catalog.publish(vec![(ServerName::from(name), offer())]);
+        self.hub.list_changed(ItemKind::Tool, &ServerName::from(name));
+    }
+
+    /// Waits until something happened.
+    pub async fn until(&self, event: &str) {
+        let seen = || self.story.lock().unwrap().iter().any(|known| known == event);
+        let waited = tokio::time::timeout(PATIENCE, async {
+            while !seen() {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        });
+        assert!(waited.await.is_ok(), "{event} did not happen: {:?}", self.story.lock().unwrap());
+    }
+}
+
+/// Options of a face.
+pub fn options(face: Face) -> Options {
+    Options {
+        name: "toolgate".to_owned(),
+        version: "1.2.3".to_owned(),
+        face,
+        limits: mcp::Limits { frame_bytes: 1 << 20, ..mcp::Limits::default() },
+        list_wait: Duration::from_millis(300),
+        instructions: None,
+    }
+}
+
+pub const TOOLS: [&str; 11] =
+    ["echo", "hang", "progress", "log", "elicit", "error", "fault", "rounds", "panic", "asks", "never"];
+
+fn offer() -> Arc<Offer> {
+    let listed = |kind, raw: &str, definition: String| {
+        let at = definition.find(&format!("\"{raw}\"")).unwrap();
+        let name_at = match kind {
+            ItemKind::Tool | ItemKind::Prompt => Place { start: at as u32, end: (at + raw.len() + 2) as u32 },
+            ItemKind::Resource | ItemKind::Template => Place::default(),
+        };
+        let facts = Facts { read_only: Some(true), ..Facts::default() };
+        Listed { kind, raw: raw.into(), definition: definition.into(), name_at, facts }
+    };
+    let mut all: Vec<Listed> = TOOLS
+        .iter()
+        .map(|tool| listed(ItemKind::Tool, tool, format!(r#"{{"name":"{tool}","inputSchema":{{"type":"object"}}}}"#)))
+        .collect();
+    all.push(listed(ItemKind::Prompt, "greet", r#"{"name":"greet"}"#.to_owned()));
+    all.push(listed(ItemKind::Resource, "test://one", r#"{"uri":"test://one","name":"One"}"#.to_owned()));
+    Arc::new(Offer { listed: all, instructions: Some("be kind".into()), serves_resources: true, ..Offer::default() })
+}
+
+/// A message of a server, with its parts found.
+pub fn wire(json: &str, body: &str, subject: &str) -> Wire {
+    let place = |part: &str| match json.find(part) {
+        Some(at) if !part.is_empty() => Place { start: at as u32, end: (at + part.len()) as u32 },
+        _ => Place::default(),
+    };
+    let parts = Parts { id: place("77"), body: place(body), subject: place(subject), ..Parts::default() };
+    Wire { json: Bytes::from(json.to_owned()), parts }
+}
+
+fn said(member: &str, body: &str) -> Unmasked {
+    let json = format!(r#"{{"jsonrpc":"2.0","id":77,"{member}":{body},"x":1}}"#);
+    let kind = if member == "error" { ReplyKind::Error } else { ReplyKind::Result };
+    Unmasked::message(wire(&json, body, ""), kind)
+}
+
+fn notification(method: &str, params: &str, subject: &str) -> Unmasked {
+    let json = format!(r#"{{"jsonrpc":"2.0","method":"{method}","params":{params}}}"#);
+    Unmasked::message(wire(&json, params, subject), ReplyKind::Result)
+}
+
+/// Says so when a call is dropped before its end.
+struct Running<'a>(&'a Fake, &'a str, bool);
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        if !self.2 {
+            self.0.story.lock().unwrap().push(format!("dropped:{}", self.1));
+        }
+    }
+}
+
+impl Fake {
+    async fn tool(&self, tool: &str, permit: &Permit) -> Result<Unmasked, Fault> {
+        let feed = permit.feed();
+        match tool {
+            "echo" => {
+                let arguments = permit.wire().part(permit.wire().parts.arguments);
+                let arguments = if arguments.is_empty() { "null" } else { std::str::from_utf8(arguments).unwrap() };
+                Ok(said("result", &format!(r#"{{"content":[],"structuredContent":{arguments}}}"#)))
+            }
+            "hang" => std::future::pending().await,
+            "progress" => {
+                for step in 1..=2 {
+                    let params = format!(r#"{{"progressToken":4242,"progress":{step}}}"#);
+                    feed.notify(notification("notifications/progress", &params, "4242"));
+                    tokio::task::yield_now().await;
+                }
+                Ok(said("result", r#"{"content":[]}"#))
+            }
+            "log" => {
+                for level in ["debug", "warning"] {
+                    let params = format!(r#"{{"level":"{level}","data":"token-abcdef"}}"#);
+                    feed.notify(notification("notifications/message", &params, ""));
+                }
+                Ok(said("result", r#"{"content":[]}"#))
+            }
+            "elicit" => {
+                let json = r#"{"jsonrpc":"2.0","id":77,"method":"elicitation/create","params":{"message":"?"}}"#;
+                let asked = feed.ask(Unmasked::message(wire(json, r#"{"message":"?"}"#, ""), ReplyKind::Result));
+                let answer = match asked.await {
+                    Ok(wire) => String::from_utf8(wire.part(wire.parts.body).to_vec()).unwrap(),
+                    Err(_) => "null".to_owned(),
+                };
+                Ok(said("result", &format!(r#"{{"structuredContent":{answer}}}"#)))
+            }
+            "error" => Ok(said("error", r#"{"code":-32602,"message":"no","data":{"k":1.10}}"#)),
+            "rounds" => Ok(said("result", r#"{"resultType":"input_required","requestState":"s"}"#)),
+            "panic" => panic!("a defect"),
+            _ => Err(Fault {
+                code: Code::UpstreamUnavailable,
+                server: self.name.clone(),
+                what: "cannot be started".to_owned(),
+                hint: Some("start it".to_owned()),
+                delivery: Delivery::NotDelivered,
+            }),
+        }
+    }
+}
+
+impl Source for Fake {
+    fn name(&self) -> &ServerName {
+        &self.name
+    }
+    fn readiness(&self) -> Readiness {
+        if self.up.load(Ordering::Relaxed) { Readiness::Up } else { Readiness::Idle }
+    }
+    fn start(&self, _: StartPermit) {
+        self.up.store(true, Ordering::Relaxed);
+        self.story.lock().unwrap().push(format!("start:{}", self.name));
+    }
+    fn call(&self, permit: Permit) -> BoxFuture<'_, Result<Unmasked, Fault>> {
+        Box::pin(async move {
+            let raw = permit.item().raw.to_string();
+            let word = permit.target().word();
+            self.story.lock().unwrap().push(format!("{word}:{raw}"));
+            let mut running = Running(self, &raw, false);
+            let answer = match permit.target() {
+                Target::Tool(_) => self.tool(&raw, &permit).await,
+                Target::Resource(uri) if &**uri != "test://one" => {
+                    Ok(said("error", r#"{"code":-32602,"message":"gone","data":{"uri":"x"}}"#))
+                }
+                Target::Resource(_) => Ok(said("result", r#"{"contents":[],"ttlMs":5}"#)),
+                Target::Prompt(_) => Ok(said("result", r#"{"messages":[]}"#)),
+                Target::Completion(_) => Ok(said("result", r#"{"completion":{"values":[]}}"#)),
+                Target::Subscribe(_) | Target::Unsubscribe(_) => Ok(said("result", "{}")),
+            };
+            running.2 = true;
+            answer
+        })
+    }
+}
