@@ -122,8 +122,9 @@ impl Events {
     }
 
     /// The same, with the answer of `job` as the last message.
-    pub fn of(self, job: Option<Job>) -> Self {
-        Self { job, ..self }
+    pub fn of(mut self, job: Option<Job>) -> Self {
+        self.job = job;
+        self
     }
 
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {

@@ -156,7 +156,8 @@ impl Post<'_> {
             Ok(work) => work,
             Err(answer) => return json(StatusCode::OK, answer.json),
         };
-        self.respond(self.sheltered(work, &channel), channel, Some(session)).await
+        let job = self.sheltered(work, &channel);
+        self.respond(job, channel, Some(session)).await
     }
 
     /// Begins a request of a session.
@@ -221,7 +222,8 @@ impl Post<'_> {
             answers.extend(join_all(begun).await.into_iter().flatten().map(|answer| answer.json));
             array(&answers).map(Answer::result)
         });
-        self.respond(self.sheltered(work, &channel), channel, Some(&session)).await
+        let job = self.sheltered(work, &channel);
+        self.respond(job, channel, Some(&session)).await
     }
 
     async fn modern(self, frame: Frame) -> Reply {
@@ -317,7 +319,8 @@ impl Post<'_> {
             session.keep(&channel);
             route::primed(self.server, session, &channel, 0)
         });
-        route::stream(Events::new(channel, 0, job, first, self.server.options.keep_alive, self.busy))
+        let events = Events::new(channel, 0, first, self.server.options.keep_alive, self.busy);
+        route::stream(events.of(job))
     }
 }
 

@@ -101,7 +101,7 @@ fn get(server: &Server, front: &Arc<Front>, by: &Principal, map: &HeaderMap, bus
     };
     let after = if after == u64::MAX { channel.last() } else { after };
     let first = primed(server, &session, &channel, after);
-    let events = Events::new(channel, after, None, first, server.options.keep_alive, busy);
+    let events = Events::new(channel, after, first, server.options.keep_alive, busy);
     Ok(stream(events))
 }
 
