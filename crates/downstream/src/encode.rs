@@ -91,7 +91,9 @@ fn respliced(wire: &Wire, shape: &Shape, body: Option<&str>) -> Bytes {
     if wire.parts.id.is_none() {
         let (open, body) = (wire.part(wire.parts.body), body.map(str::as_bytes));
         let member = if is_error(wire) { b"error".as_slice() } else { b"result" };
-        return [br#"{"jsonrpc":"2.0","id":"#, &*shape.id, b",\"", member, b"\":", body.unwrap_or(open), b"}"].concat().into();
+        return [br#"{"jsonrpc":"2.0","id":"#, &*shape.id, b",\"", member, b"\":", body.unwrap_or(open), b"}"]
+            .concat()
+            .into();
     }
     let mut splice = Splice::new(&wire.json);
     splice.replace(span(wire.parts.id), &*shape.id);
@@ -127,7 +129,9 @@ fn unknown(name: &str, failure: &Failure, shape: &Shape) -> Answer {
     let hint = failure.hint();
     let data = data_of(failure.code(), hint.as_deref(), None);
     match (shape.asked, shape.era) {
-        (Asked::Tool, _) => Answer::error(&shape.id, code::INVALID_PARAMS, &format!("Unknown tool: {name}"), Some(&data)),
+        (Asked::Tool, _) => {
+            Answer::error(&shape.id, code::INVALID_PARAMS, &format!("Unknown tool: {name}"), Some(&data))
+        }
         (Asked::Prompt | Asked::Completion, _) => {
             Answer::error(&shape.id, code::INVALID_PARAMS, &format!("Unknown prompt or resource: {name}"), Some(&data))
         }
@@ -141,8 +145,8 @@ fn unknown(name: &str, failure: &Failure, shape: &Shape) -> Answer {
 
 /// A failure in our words: for a tool a result that a model can act on, else a JSON-RPC error.
 fn told(code: Code, message: &str, hint: Option<&str>, shape: &Shape) -> Answer {
-    let as_result = shape.asked == Asked::Tool
-        && !matches!(code, Code::ToolUnknown | Code::ArgsInvalid | Code::InternalBug);
+    let as_result =
+        shape.asked == Asked::Tool && !matches!(code, Code::ToolUnknown | Code::ArgsInvalid | Code::InternalBug);
     if !as_result {
         return Answer::error(&shape.id, code.rpc(), message, Some(&data_of(code, hint, None)));
     }

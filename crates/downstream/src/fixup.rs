@@ -66,7 +66,8 @@ pub(crate) fn for_modern(body: &[u8], cacheable: bool) -> Fixed {
 
 /// Whether `key` stands somewhere in `body`: a cheap no, and a maybe that is worth reading for.
 fn mentions(body: &[u8], key: &str) -> bool {
-    memchr::memmem::find_iter(body, key).any(|at| at > 0 && body[at - 1] == b'"' && body.get(at + key.len()) == Some(&b'"'))
+    memchr::memmem::find_iter(body, key)
+        .any(|at| at > 0 && body[at - 1] == b'"' && body.get(at + key.len()) == Some(&b'"'))
 }
 
 fn read(body: &[u8]) -> Option<(&str, Vec<Member>)> {

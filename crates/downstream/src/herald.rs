@@ -137,7 +137,8 @@ fn tell(notice: &Notice, changes: &mut Changes, audience: &impl Fn() -> Vec<Hear
         Notice::Log(server, wire) => {
             let params = std::str::from_utf8(wire.part(wire.parts.body)).unwrap_or("{}");
             let level = Level::of_params(params);
-            let hears = |h: &Hearer| h.session.profile().shaken && level >= h.session.level() && shows(&h.front.face, server);
+            let hears =
+                |h: &Hearer| h.session.profile().shaken && level >= h.session.level() && shows(&h.front.face, server);
             for hearer in audience().iter().filter(|hearer| hears(hearer)) {
                 hearer.out.offer(retagged(wire, None));
             }
@@ -181,9 +182,13 @@ pub(crate) fn retagged(wire: &Wire, subscription: Option<&[u8]>) -> Bytes {
     let (body, own) = (wire.parts.body, wire.parts.meta);
     if own.is_none() {
         let marks = format!(r#"{{"{}":{}}}"#, meta::SUBSCRIPTION_ID, id.as_deref().unwrap_or("null"));
-        splice.replace(Span { start: body.start, end: body.end }, edited(&text[body.range()], &[], &[("_meta", &marks)]));
+        splice
+            .replace(Span { start: body.start, end: body.end }, edited(&text[body.range()], &[], &[("_meta", &marks)]));
     } else {
-        splice.replace(Span { start: own.start, end: own.end }, edited(&text[own.range()], &[meta::SUBSCRIPTION_ID], &added));
+        splice.replace(
+            Span { start: own.start, end: own.end },
+            edited(&text[own.range()], &[meta::SUBSCRIPTION_ID], &added),
+        );
     }
     splice.finish().into()
 }

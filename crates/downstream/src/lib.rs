@@ -7,8 +7,8 @@
 mod answer;
 mod caller;
 mod encode;
-mod front;
 mod fixup;
+mod front;
 mod herald;
 mod http;
 mod inflight;

@@ -94,7 +94,13 @@ impl Lists {
             },
         };
         let next = (at + 1 < rendered.pages()).then(|| self.cursor(&rendered, kind, at + 1));
-        Answer::result(page(id, kind, rendered.page(at), next.as_deref(), (era == Era::Modern).then_some(&front.server_info)))
+        Answer::result(page(
+            id,
+            kind,
+            rendered.page(at),
+            next.as_deref(),
+            (era == Era::Modern).then_some(&front.server_info),
+        ))
     }
 
     fn awaited(&self, mut cold: Vec<ServerName>) -> Vec<ServerName> {

@@ -106,7 +106,8 @@ mod tests {
 
     #[test]
     fn annotations_go_and_everything_else_stays_as_it_was_written() {
-        let schema = r#"{"properties":{"a":{"type":"object", "x-mcp-header":"A"},"b":[1.0,{"x-mcp-header":"B","c":null}]}}"#;
+        let schema =
+            r#"{"properties":{"a":{"type":"object", "x-mcp-header":"A"},"b":[1.0,{"x-mcp-header":"B","c":null}]}}"#;
         let want = r#"{"properties":{"a":{"type":"object"},"b":[1.0,{"c":null}]}}"#;
         assert_eq!(stripped(schema), want);
     }

@@ -45,8 +45,7 @@ struct Asked {
 impl Session {
     /// A conversation whose handshake is still to come. Until then it is served as 2025-03-26.
     pub fn new() -> Self {
-        let profile =
-            Profile { revision: Revision::V2025_03_26, client: None, capabilities: None, shaken: false };
+        let profile = Profile { revision: Revision::V2025_03_26, client: None, capabilities: None, shaken: false };
         Self {
             profile: Mutex::new(Arc::new(profile)),
             level: AtomicU8::new(Level::DEFAULT as u8),

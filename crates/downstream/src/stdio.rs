@@ -10,9 +10,9 @@ use crate::line::Out;
 use crate::session::Session;
 use crate::watches::Watches;
 use bytes::Bytes;
-use futures_util::{FutureExt, StreamExt};
 use futures_util::future::{AbortRegistration, Abortable, BoxFuture, join_all};
 use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, StreamExt};
 use gate::{Gate, Principal};
 use mcp::frame::{Incoming, too_long};
 use mcp::revision::code;
@@ -74,11 +74,7 @@ type Calls = FuturesUnordered<BoxFuture<'static, Option<Bytes>>>;
 impl Conversation {
     fn new(front: Arc<Front>, outbox: Outbox) -> Self {
         let session = Arc::new(Session::new());
-        let caller = Caller {
-            by: Principal::Local,
-            session: Some(session.clone()),
-            out: Out::Pipe(outbox.clone()),
-        };
+        let caller = Caller { by: Principal::Local, session: Some(session.clone()), out: Out::Pipe(outbox.clone()) };
         let limits = front.options.limits;
         Self { front, session, caller, outbox, limits }
     }
@@ -140,8 +136,7 @@ impl Conversation {
     }
 
     fn hearers(&self) -> Vec<Hearer> {
-        let hearer =
-            Hearer { front: self.front.clone(), session: self.session.clone(), out: self.caller.out.clone() };
+        let hearer = Hearer { front: self.front.clone(), session: self.session.clone(), out: self.caller.out.clone() };
         vec![hearer]
     }
 

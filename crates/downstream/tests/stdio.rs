@@ -41,7 +41,8 @@ impl Client {
     }
 
     async fn shake(&mut self, version: &str) -> Value {
-        let params = json!({"protocolVersion": version, "capabilities": {"elicitation": {}}, "clientInfo": {"name": "t"}});
+        let params =
+            json!({"protocolVersion": version, "capabilities": {"elicitation": {}}, "clientInfo": {"name": "t"}});
         let answer = self.ask("initialize", params).await;
         self.send(r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#).await;
         answer
@@ -123,10 +124,15 @@ async fn one_server_alone_speaks_with_its_own_instructions_and_names() {
 async fn what_crosses_comes_back_byte_for_byte_under_the_callers_own_id() {
     let mut client = Client::started().await;
     let call = |id: &str, arguments: &str| {
-        format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/call","params":{{"name":"a__echo","arguments":{arguments}}}}}"#)
+        format!(
+            r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/call","params":{{"name":"a__echo","arguments":{arguments}}}}}"#
+        )
     };
-    for (id, arguments) in [("7", r#"{"n":1.10,"u":"\ud83d","k":18446744073709551616}"#), (r#""7""#, "{ }"), ("-0.5", "{}")] {
-        let want = format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{"content":[],"structuredContent":{arguments}}},"x":1}}"#);
+    for (id, arguments) in
+        [("7", r#"{"n":1.10,"u":"\ud83d","k":18446744073709551616}"#), (r#""7""#, "{ }"), ("-0.5", "{}")]
+    {
+        let want =
+            format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{"content":[],"structuredContent":{arguments}}},"x":1}}"#);
         check(&mut client, &call(id, arguments), &want).await;
     }
 }
@@ -135,8 +141,16 @@ async fn what_crosses_comes_back_byte_for_byte_under_the_callers_own_id() {
 async fn each_kind_of_failure_has_its_own_form() {
     let mut client = Client::started().await;
     let unknown = client.call("a__nothing_like_it").await;
-    assert_eq!((&unknown["error"]["code"], &unknown["error"]["message"]), (&json!(-32602), &json!("Unknown tool: a__nothing_like_it")));
-    for (tool, code) in [("a__asks", "approval.refused"), ("a__never", "policy.denied"), ("a__fault", "upstream.unavailable"), ("a__rounds", "upstream.protocol")] {
+    assert_eq!(
+        (&unknown["error"]["code"], &unknown["error"]["message"]),
+        (&json!(-32602), &json!("Unknown tool: a__nothing_like_it"))
+    );
+    for (tool, code) in [
+        ("a__asks", "approval.refused"),
+        ("a__never", "policy.denied"),
+        ("a__fault", "upstream.unavailable"),
+        ("a__rounds", "upstream.protocol"),
+    ] {
         let answer = client.call(tool).await;
         assert_eq!(answer["result"]["isError"], true, "{tool}: {answer}");
         assert_eq!(answer["result"]["_meta"]["toolgate/code"], code);
@@ -145,7 +159,12 @@ async fn each_kind_of_failure_has_its_own_form() {
     }
     assert_eq!(client.call("a__panic").await["error"]["code"], -32603);
     let sent = r#"{"jsonrpc":"2.0","id":"e","method":"tools/call","params":{"name":"a__error"}}"#;
-    check(&mut client, sent, r#"{"jsonrpc":"2.0","id":"e","error":{"code":-32602,"message":"no","data":{"k":1.10}},"x":1}"#).await;
+    check(
+        &mut client,
+        sent,
+        r#"{"jsonrpc":"2.0","id":"e","error":{"code":-32602,"message":"no","data":{"k":1.10}},"x":1}"#,
+    )
+    .await;
     let gone = client.ask("resources/read", json!({"uri": "test://two"})).await;
     assert_eq!(gone["error"]["code"], -32002, "{gone}");
 }
@@ -179,7 +198,12 @@ async fn bad_frames_are_answered_and_answers_never() {
 #[tokio::test]
 async fn ping_is_answered_at_any_time() {
     let mut client = Client::new(World::new(), Face::All);
-    check(&mut client, r#"{"jsonrpc":"2.0","id":null,"method":"ping"}"#, r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32600,"message":"`id` is neither a string nor a number"}}"#).await;
+    check(
+        &mut client,
+        r#"{"jsonrpc":"2.0","id":null,"method":"ping"}"#,
+        r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32600,"message":"`id` is neither a string nor a number"}}"#,
+    )
+    .await;
     check(&mut client, r#"{"jsonrpc":"2.0","id":0,"method":"ping"}"#, r#"{"jsonrpc":"2.0","id":0,"result":{}}"#).await;
 }
 
@@ -209,7 +233,9 @@ async fn progress_carries_the_callers_own_token_and_comes_before_the_answer() {
     let mut client = Client::started().await;
     client.send(r#"{"jsonrpc":"2.0","id":5,"method":"tools/call","params":{"name":"a__progress","_meta":{"progressToken":"t\u0041"}}}"#).await;
     for step in 1..=2 {
-        let want = format!(r#"{{"jsonrpc":"2.0","method":"notifications/progress","params":{{"progressToken":"t\u0041","progress":{step}}}}}"#);
+        let want = format!(
+            r#"{{"jsonrpc":"2.0","method":"notifications/progress","params":{{"progressToken":"t\u0041","progress":{step}}}}}"#
+        );
         assert_eq!(client.line().await, want);
     }
     assert_eq!(client.next().await["id"], 5);
@@ -350,12 +376,26 @@ async fn either_era_is_served_on_the_same_pipe() {
     let found = client.next().await;
     assert_eq!(found["result"]["supportedVersions"][0], "2026-07-28");
     assert_eq!(found["result"]["_meta"]["io.modelcontextprotocol/serverInfo"]["name"], "toolgate");
-    let call = |tool: &str| format!(r#"{{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{{"name":"{tool}",{META}}}}}"#);
-    check(&mut client, &call("a__echo"), r#"{"jsonrpc":"2.0","id":2,"result":{"resultType":"complete","content":[],"structuredContent":null},"x":1}"#).await;
-    check(&mut client, &call("a__rounds"), r#"{"jsonrpc":"2.0","id":2,"result":{"resultType":"input_required","requestState":"s"},"x":1}"#).await;
+    let call =
+        |tool: &str| format!(r#"{{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{{"name":"{tool}",{META}}}}}"#);
+    check(
+        &mut client,
+        &call("a__echo"),
+        r#"{"jsonrpc":"2.0","id":2,"result":{"resultType":"complete","content":[],"structuredContent":null},"x":1}"#,
+    )
+    .await;
+    check(
+        &mut client,
+        &call("a__rounds"),
+        r#"{"jsonrpc":"2.0","id":2,"result":{"resultType":"input_required","requestState":"s"},"x":1}"#,
+    )
+    .await;
     client.send(&format!(r#"{{"jsonrpc":"2.0","id":3,"method":"tools/list","params":{{{META}}}}}"#)).await;
     let list = client.next().await;
-    assert_eq!((&list["result"]["resultType"], &list["result"]["ttlMs"], &list["result"]["cacheScope"]), (&json!("complete"), &json!(0), &json!("private")));
+    assert_eq!(
+        (&list["result"]["resultType"], &list["result"]["ttlMs"], &list["result"]["cacheScope"]),
+        (&json!("complete"), &json!(0), &json!("private"))
+    );
     client.send(&format!(r#"{{"jsonrpc":"2.0","id":4,"method":"ping","params":{{{META}}}}}"#)).await;
     assert_eq!(client.next().await["error"]["code"], -32601);
     assert_eq!(client.shake("2025-06-18").await["result"]["protocolVersion"], "2025-06-18");
@@ -376,7 +416,9 @@ async fn a_request_that_does_not_describe_itself_is_refused() {
         (format!(r#"{version}:"2026-07-28",{caps}:{{}},"io.modelcontextprotocol/logLevel":"x""#), -32602),
     ];
     for (meta, code) in cases {
-        client.send(&format!(r#"{{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{{"_meta":{{{meta}}}}}}}"#)).await;
+        client
+            .send(&format!(r#"{{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{{"_meta":{{{meta}}}}}}}"#))
+            .await;
         assert_eq!(client.next().await["error"]["code"], code, "{meta}");
     }
     client.send(r#"{"jsonrpc":"2.0","id":1,"method":"server/discover"}"#).await;
@@ -387,7 +429,11 @@ async fn a_request_that_does_not_describe_itself_is_refused() {
 async fn a_subscription_hears_what_it_asked_for_under_its_own_name() {
     let mut client = Client::new(World::new(), Face::All);
     let filter = r#""notifications":{"toolsListChanged":true,"resourceSubscriptions":["test://one","test://two"]}"#;
-    client.send(&format!(r#"{{"jsonrpc":"2.0","id":"sub","method":"subscriptions/listen","params":{{{filter},{META}}}}}"#)).await;
+    client
+        .send(&format!(
+            r#"{{"jsonrpc":"2.0","id":"sub","method":"subscriptions/listen","params":{{{filter},{META}}}}}"#
+        ))
+        .await;
     let tag = json!({"io.modelcontextprotocol/subscriptionId": "sub"});
     let ack = client.next().await;
     assert_eq!(ack["method"], "notifications/subscriptions/acknowledged");
@@ -406,7 +452,11 @@ async fn a_subscription_hears_what_it_asked_for_under_its_own_name() {
 #[tokio::test]
 async fn a_subscription_ends_gracefully_with_its_face() {
     let mut client = Client::new(World::new(), Face::All);
-    client.send(&format!(r#"{{"jsonrpc":"2.0","id":9,"method":"subscriptions/listen","params":{{"notifications":{{}},{META}}}}}"#)).await;
+    client
+        .send(&format!(
+            r#"{{"jsonrpc":"2.0","id":9,"method":"subscriptions/listen","params":{{"notifications":{{}},{META}}}}}"#
+        ))
+        .await;
     client.next().await;
     let rest = client.end().await;
     let want = r#"{"jsonrpc":"2.0","id":9,"result":{"resultType":"complete","_meta":{"io.modelcontextprotocol/subscriptionId":9}}}"#;

@@ -213,7 +213,8 @@ mod tests {
         };
         check(&["Bearer s3cret-token"], true);
         check(&["bearer  s3cret-token"], true);
-        for wrong in ["Bearer s3cret-toke", "Bearer s3cret-token2", "Bearer", "Basic s3cret-token", "s3cret-token", ""] {
+        for wrong in ["Bearer s3cret-toke", "Bearer s3cret-token2", "Bearer", "Basic s3cret-token", "s3cret-token", ""]
+        {
             check(&[wrong], false);
         }
         check(&[], false);

@@ -170,12 +170,13 @@ async fn announce(server: Arc<Server>) {
     let notices = server.root.gate.hub().listen();
     let audience = || {
         let heard = server.sessions.all().into_iter().filter(|session| session.inbox.known());
-        heard.map(|session| Hearer {
-            front: session.front.clone(),
-            session: session.session.clone(),
-            out: Out::Stream(session.inbox.clone()),
-        })
-        .collect()
+        heard
+            .map(|session| Hearer {
+                front: session.front.clone(),
+                session: session.session.clone(),
+                out: Out::Stream(session.inbox.clone()),
+            })
+            .collect()
     };
     herald(notices, audience).await;
 }

@@ -53,7 +53,8 @@ pub(super) async fn handle(
     if let Err(refused) = well_formed(&head.headers) {
         return refused.into();
     }
-    let body = match tokio::time::timeout(server.options.body_wait, whole(body, front.options.limits.frame_bytes)).await {
+    let body = match tokio::time::timeout(server.options.body_wait, whole(body, front.options.limits.frame_bytes)).await
+    {
         Ok(Ok(body)) => body,
         Ok(Err(refused)) => return refused.into(),
         Err(_) => return Refused::new(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time").into(),
@@ -84,7 +85,8 @@ fn well_formed(map: &HeaderMap) -> Result<(), Refused> {
 
 /// The whole body, without a copy if it came in one piece.
 async fn whole(mut body: Arriving, most: usize) -> Result<Bytes, Refused> {
-    let too_large = || Refused::new(StatusCode::PAYLOAD_TOO_LARGE, "the body is longer than `[limits] frame_bytes` allows");
+    let too_large =
+        || Refused::new(StatusCode::PAYLOAD_TOO_LARGE, "the body is longer than `[limits] frame_bytes` allows");
     let broken = || Refused::new(StatusCode::BAD_REQUEST, "the body broke off");
     if body.size_hint().lower() > most as u64 {
         return Err(too_large());
@@ -171,11 +173,8 @@ impl Post<'_> {
         channel: &Arc<Channel>,
     ) -> Result<BoxFuture<'static, Option<Answer>>, Answer> {
         let id = frame.json().slice(frame.id_span().range());
-        let caller = Caller {
-            by: self.by.clone(),
-            session: Some(session.session.clone()),
-            out: Out::Stream(channel.clone()),
-        };
+        let caller =
+            Caller { by: self.by.clone(), session: Some(session.session.clone()), out: Out::Stream(channel.clone()) };
         let pending = match self.front.begin(frame, &caller) {
             Work::Done(answer) => return Err(answer),
             Work::Later(pending) => pending,

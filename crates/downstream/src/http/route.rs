@@ -36,7 +36,8 @@ pub(super) async fn handle(server: &Arc<Server>, request: Request<Incoming>, bus
         Err(refused) => return refused.into(),
     };
     let Some(front) = server.face_at(path) else {
-        return Refused::new(StatusCode::NOT_FOUND, "there is nothing here; the endpoints are /mcp and /mcp/NAME").into();
+        return Refused::new(StatusCode::NOT_FOUND, "there is nothing here; the endpoints are /mcp and /mcp/NAME")
+            .into();
     };
     let front = front.clone();
     match *request.method() {
@@ -69,10 +70,10 @@ pub(super) fn session(
     by: &Principal,
     map: &HeaderMap,
 ) -> Result<Arc<HttpSession>, Refused> {
-    let id = single(map, &headers::SESSION_ID)
-        .ok()
-        .flatten()
-        .ok_or(Refused::new(StatusCode::BAD_REQUEST, "the header `Mcp-Session-Id` is missing; send `initialize` first"))?;
+    let id = single(map, &headers::SESSION_ID).ok().flatten().ok_or(Refused::new(
+        StatusCode::BAD_REQUEST,
+        "the header `Mcp-Session-Id` is missing; send `initialize` first",
+    ))?;
     if let Ok(Some(version)) = single(map, &headers::PROTOCOL_VERSION)
         && Revision::from_str(version).is_err()
     {
@@ -106,12 +107,7 @@ fn get(server: &Server, front: &Arc<Front>, by: &Principal, map: &HeaderMap, bus
 }
 
 /// The event that opens a stream for clients that know how to come back to it.
-pub(super) fn primed(
-    server: &Server,
-    session: &HttpSession,
-    channel: &super::Channel,
-    after: u64,
-) -> Option<Bytes> {
+pub(super) fn primed(server: &Server, session: &HttpSession, channel: &super::Channel, after: u64) -> Option<Bytes> {
     let knows = session.session.profile().revision >= Revision::V2025_11_25;
     let id = channel.event_id(after).filter(|_| knows)?;
     Some(sse::encode_priming(&id, Some(server.options.retry)))

@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on is a failed test")]
 #![allow(dead_code, clippy::allow_attributes, reason = "each test binary uses its own part")]
 
+pub mod client;
+
 use bytes::Bytes;
 use downstream::Options;
 use gate::ports::{BoxFuture, Clock, Ids, Ledger, LedgerError, Position, Readiness, Source};
@@ -80,9 +82,8 @@ impl World {
         let hub = Arc::new(Hub::new(masks.clone(), 64));
         let nothing = Arc::new(Nothing(AtomicU64::new(1)));
         let (recorder, writer) = Recorder::new(nothing.clone(), nothing.clone(), 512);
-        let fake = |name: &ServerName| {
-            Arc::new(Fake { name: name.clone(), up: AtomicBool::new(false), story: story.clone() })
-        };
+        let fake =
+            |name: &ServerName| Arc::new(Fake { name: name.clone(), up: AtomicBool::new(false), story: story.clone() });
         let fakes: Vec<_> = names.iter().map(fake).collect();
         let rules = |name: &ServerName| {
             let modes = [("asks".to_owned(), Mode::Prompt), ("never".to_owned(), Mode::Deny)];
