@@ -13,7 +13,6 @@ use futures_util::stream::FuturesUnordered;
 use gate::{Abilities, Call, Gate, Notice, Principal, Target, Trace};
 use mcp::revision::{code, meta};
 use mcp::{Frame, Limits, Span, view};
-use std::future::Future;
 use std::sync::Arc;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
@@ -180,12 +179,10 @@ impl Drop for Watching<'_> {
 }
 
 /// Takes back subscriptions, one after the other.
-pub(crate) fn unsubscribe(gate: Arc<Gate>, calls: Vec<Call>) -> impl Future<Output = ()> + Send + 'static {
-    async move {
-        for call in calls {
-            // The server may be gone; then there is nothing to take back.
-            let _ = gate.call(call).await;
-        }
+pub(crate) async fn unsubscribe(gate: Arc<Gate>, calls: Vec<Call>) {
+    for call in calls {
+        // The server may be gone; then there is nothing to take back.
+        let _ = gate.call(call).await;
     }
 }
 

@@ -1,10 +1,6 @@
 //! Conversations on standard input and output, as transcripts.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on is a failed test")]
-
-mod common;
-
-use common::{PATIENCE, World, options, wire};
+use crate::common::{PATIENCE, World, options, wire};
 use gate::{Face, ItemKind, ReplyKind, ServerName, Unmasked};
 use serde_json::{Value, json};
 use std::io;
@@ -115,7 +111,11 @@ async fn one_server_alone_speaks_with_its_own_instructions_and_names() {
     assert_eq!(client.shake("2025-06-18").await["result"]["instructions"], "be kind");
     let tools = client.ask("tools/list", json!({})).await;
     assert_eq!(tools["result"]["tools"][0]["name"], "echo");
-    assert_eq!(tools["result"]["tools"].as_array().unwrap().len(), common::TOOLS.len() - 1, "all but the denied one");
+    assert_eq!(
+        tools["result"]["tools"].as_array().unwrap().len(),
+        crate::common::TOOLS.len() - 1,
+        "all but the denied one"
+    );
     assert!(tools["result"].get("resultType").is_none());
     assert!(client.call("echo").await["result"].is_object());
 }
@@ -304,7 +304,7 @@ async fn a_list_waits_a_moment_for_servers_never_seen_and_then_goes_without_them
     let mut client = Client::new(World::of(&["a"], &["cold"]), Face::All);
     client.shake("2025-11-25").await;
     let names = |answer: &Value| answer["result"]["tools"].as_array().unwrap().len();
-    let known = common::TOOLS.len() - 1;
+    let known = crate::common::TOOLS.len() - 1;
     assert_eq!(names(&client.ask("tools/list", json!({})).await), known);
     client.world.until("start:cold").await;
     client.world.publish("cold");

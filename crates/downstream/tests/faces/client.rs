@@ -1,6 +1,6 @@
 //! An HTTP client that hides nothing: one connection, raw heads, chunks and events.
 
-use super::PATIENCE;
+use crate::common::PATIENCE;
 use serde_json::Value;
 use std::net::SocketAddr;
 use std::time::Duration;

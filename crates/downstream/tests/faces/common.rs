@@ -1,10 +1,5 @@
 //! A gate with made-up servers behind it, for tests of the faces.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on is a failed test")]
-#![allow(dead_code, clippy::allow_attributes, reason = "each test binary uses its own part")]
-
-pub mod client;
-
 use bytes::Bytes;
 use downstream::Options;
 use gate::ports::{BoxFuture, Clock, Ids, Ledger, LedgerError, Position, Readiness, Source};
@@ -26,16 +21,15 @@ pub const PATIENCE: Duration = Duration::from_secs(20);
 pub struct Fake {
     name: ServerName,
     up: AtomicBool,
-    /// What happened, in order: `call:echo`, `dropped:hang`, `start`.
-    pub story: Arc<Mutex<Vec<String>>>,
+    story: Arc<Mutex<Vec<String>>>,
 }
 
 /// The world of one test.
 pub struct World {
     pub gate: Arc<Gate>,
-    pub fakes: Vec<Arc<Fake>>,
     pub hub: Arc<Hub>,
-    pub catalog: Arc<Catalog>,
+    catalog: Arc<Catalog>,
+    /// What happened, in order: `tool:echo`, `dropped:hang`, `start:a`.
     pub story: Arc<Mutex<Vec<String>>>,
 }
 
@@ -66,7 +60,7 @@ impl Ids for Nothing {
 }
 
 impl World {
-    /// Two servers, `a` and `b`, whose lists are known; `silent` is configured and never seen.
+    /// Two servers, `a` and `b`, whose lists are known.
     pub fn new() -> Self {
         Self::of(&["a", "b"], &[])
     }
@@ -103,7 +97,7 @@ impl World {
         let mut tasks = tokio::task::JoinSet::new();
         tasks.spawn(writer.run());
         tasks.detach_all();
-        Self { gate: Arc::new(Gate::new(parts)), fakes, hub, catalog, story }
+        Self { gate: Arc::new(Gate::new(parts)), hub, catalog, story }
     }
 
     /// A server that was never seen turns out to offer what the others do.

@@ -1,11 +1,7 @@
 //! Conversations over HTTP, in both eras, on a loopback port.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on is a failed test")]
-
-mod common;
-
-use common::client::{Response, send};
-use common::{PATIENCE, World, options, wire};
+use crate::client::{Response, send};
+use crate::common::{PATIENCE, World, options, wire};
 use downstream::{Auth, HttpOptions};
 use gate::{Face, ItemKind, ReplyKind, Secret, ServerName, Unmasked};
 use serde_json::{Value, json};
@@ -18,6 +14,8 @@ use tokio_util::sync::CancellationToken;
 const JSON: (&str, &str) = ("Content-Type", "application/json");
 const BOTH: (&str, &str) = ("Accept", "application/json, text/event-stream");
 const TOKEN: (&str, &str) = ("Authorization", "Bearer the-token");
+
+type Headers<'a> = &'a [(&'a str, &'a str)];
 
 /// A face on a loopback port.
 struct Service {
@@ -99,7 +97,7 @@ const PING: &str = r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
 #[tokio::test]
 async fn a_stranger_is_told_nothing() {
     let service = Service::new().await;
-    let cases: [(&[(&str, &str)], u16); 9] = [
+    let cases: [(Headers, u16); 9] = [
         (&[], 401),
         (&[("Authorization", "Bearer wrong")], 401),
         (&[TOKEN, ("Authorization", "Bearer the-token")], 401),
@@ -133,7 +131,7 @@ async fn health_is_told_without_a_token_but_not_to_other_hosts() {
 #[tokio::test]
 async fn requests_in_the_wrong_form_are_refused_with_the_right_status() {
     let service = Service::new().await;
-    let cases: [(&[(&str, &str)], &str, u16); 9] = [
+    let cases: [(Headers, &str, u16); 9] = [
         (&[BOTH, ("Content-Type", "text/plain")], PING, 415),
         (&[BOTH], PING, 415),
         (&[JSON, ("Accept", "application/json")], PING, 406),
@@ -384,7 +382,7 @@ async fn headers_that_do_not_repeat_the_body_are_refused() {
     let version = ("MCP-Protocol-Version", "2026-07-28");
     let method = ("Mcp-Method", "tools/call");
     let name = ("Mcp-Name", "a__echo");
-    let cases: [(&[(&str, &str)], u16, i64); 9] = [
+    let cases: [(Headers, u16, i64); 9] = [
         (&[version, method, name], 200, 0),
         (&[method, name], 400, -32020),
         (&[version, name], 400, -32020),

@@ -1,0 +1,8 @@
+//! The faces as their clients see them.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on is a failed test")]
+
+mod client;
+mod common;
+mod http;
+mod stdio;
