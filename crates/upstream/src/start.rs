@@ -21,6 +21,8 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 /// How long a probe for the stateless era may stay unanswered before the handshake is tried beside it.
 const PROBE: Duration = Duration::from_secs(3);
+/// How long a server that refuses everything else may take to open a stream of HTTP+SSE.
+const FALLBACK: Duration = Duration::from_secs(5);
 /// What we can be asked, as far as one of our callers can. Fixed for a whole conversation, so it is all there is.
 const CAPABILITIES: &str = r#"{"roots":{},"sampling":{},"elicitation":{"form":{},"url":{}}}"#;
 
@@ -183,7 +185,7 @@ async fn open_http(shared: &Arc<Shared>, options: &HttpOptions) -> Result<Live, 
         Ok(()) => Ok(attend(live)),
         // What knows neither may be of the first generation of HTTP servers.
         Err(fault) if may_be_sse(&fault, shared.options.protocol) => {
-            open_sse(shared, &endpoint).await.map_err(|_| fault)
+            timeout(FALLBACK, open_sse(shared, &endpoint)).await.ok().and_then(Result::ok).ok_or(fault)
         }
         Err(fault) => Err(fault),
     }
