@@ -52,9 +52,11 @@ fn can(caller: &Caller, method: &str, frame: &Frame) -> bool {
 
 fn relay(session: &Arc<Session>, caller: Caller, frame: Frame, method: String) {
     let receiver = caller.feed.ask(Unmasked::message(wire(&frame, Span::NONE), ReplyKind::Result));
+    let Some(turn) = session.errand() else { return session.offence("more questions than can be asked") };
     let session = session.clone();
     // Somebody may think about it for long: the reader goes on.
     session.shared.world.tasks.clone().spawn(async move {
+        let _turn = turn;
         let said = receiver.await.ok().and_then(|said| readdress(&said, &frame));
         let message = said.unwrap_or_else(|| refusal(&frame, &method));
         if session.tell(message).await.is_err() {

@@ -19,8 +19,8 @@ pub(crate) fn annotations(definition: &[u8]) -> Result<Vec<ParamHeader>, Invalid
     }
 }
 
-/// The headers of somebody's call.
-pub(crate) fn for_call(session: &Session, permit: &Permit) -> HopHeaders {
+/// The headers of somebody's call of what is defined so.
+pub(crate) fn for_call(session: &Session, permit: &Permit, definition: &[u8]) -> HopHeaders {
     let (method, name) = match permit.target() {
         Target::Tool(_) => ("tools/call", Some(&*permit.item().raw)),
         Target::Prompt(_) => ("prompts/get", Some(&*permit.item().raw)),
@@ -38,7 +38,7 @@ pub(crate) fn for_call(session: &Session, permit: &Permit) -> HopHeaders {
         let arguments = permit.wire().part(permit.wire().parts.arguments);
         let arguments = std::str::from_utf8(arguments).ok().filter(|raw| !raw.is_empty()).unwrap_or("{}");
         // A tool with an invalid annotation was never listed.
-        let annotated = annotations(&permit.item().definition).unwrap_or_default();
+        let annotated = annotations(definition).unwrap_or_default();
         hop.params = values(&annotated, arguments);
     }
     hop

@@ -2,7 +2,7 @@
 
 use crate::http_link::take_event;
 use crate::incoming::Via;
-use crate::session::{Carrier, Session, Signals};
+use crate::session::{Carrier, Session};
 use mcp::streamable_http::EventStream;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,7 +23,7 @@ pub(crate) async fn keep_open(session: Arc<Session>) {
                 read(&session, stream, &mut last).await
             }
             Err(failure) => match failure.status {
-                Some(404) => return session.signals.raise(Signals::LOST),
+                // Also a lost session: the next call finds out.
                 Some(status) if status < 500 && status != 429 => return,
                 _ => failure.retry_after,
             },

@@ -86,7 +86,8 @@ fn notified(session: &Arc<Session>, frame: &Frame, via: Via) {
         "notifications/resources/list_changed" => session.signals.raise(Signals::RESOURCES),
         "notifications/resources/updated" => updated(session, frame),
         "notifications/subscriptions/acknowledged" => session.signals.raise(Signals::ACKNOWLEDGED),
-        // Cancelling what it asked, and what later revisions add: nothing to do.
+        "notifications/cancelled" => cancelled(session, frame),
+        // What later revisions add: nothing to do.
         _ => {}
     }
 }
@@ -104,6 +105,16 @@ fn log(session: &Session, frame: &Frame, via: Via) {
     match concerned(session, via) {
         Some(caller) => caller.feed.notify(said),
         None => session.shared.world.hub.log(&session.shared.options.name, said),
+    }
+}
+
+/// A stateless server ends a subscription like this. A server with a handshake means what it asked itself, and
+/// hears the answer nobody needs any more.
+fn cancelled(session: &Session, frame: &Frame) {
+    let id = frame.get("requestId").and_then(own_id).filter(|_| session.is_modern());
+    if let Some(id) = id.filter(|id| session.pending.caller(*id).is_none()) {
+        // It may be over already.
+        let _ = session.pending.settle(id, Err(session.shared.faults.unavailable("ended a subscription")));
     }
 }
 

@@ -147,7 +147,6 @@ impl Lifecycle {
             }
             (Event::Failed(fault), LinkState::Starting) => self.fail(fault, now, LinkState::Failed),
             (Event::Ended(fault), _) => self.fail(fault, now, |_| LinkState::Idle),
-            (Event::Stopped, _) => self.state = LinkState::Idle,
             _ => {}
         }
         Effect::Nothing

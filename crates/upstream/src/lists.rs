@@ -99,7 +99,7 @@ async fn fetch(session: Arc<Session>, flags: u8) -> Fetched {
     let mut fetched = Fetched { parts: Vec::new(), trouble: None };
     let limit = session.shared.options.startup_timeout;
     for list in LISTS.iter().filter(|list| list.flag & flags != 0) {
-        if !session.peer().is_some_and(|peer| peer.offers(&[list.capability])) {
+        if !session.offers(&[list.capability]) {
             fetched.parts.push((list.kind, Vec::new()));
             continue;
         }

@@ -40,15 +40,15 @@ pub(crate) fn request(wire: &Wire, hop: &Hop<'_>) -> Result<Vec<u8>, Incomplete>
         return Err(Incomplete("id"));
     }
     let mut id = itoa::Buffer::new();
-    let id = id.format(hop.id).to_owned();
+    let id: &str = id.format(hop.id);
     let mut splice = Splice::new(&wire.json);
     if let Some(subject) = hop.subject {
         rename(&mut splice, json, parts.subject, subject)?;
     }
     let level = (!parts.meta.is_none()).then(|| view::member(&json[parts.meta.range()], meta::LOG_LEVEL)).flatten();
-    let added = added(hop, &id, level);
+    let added = added(hop, id, level);
     place_meta(&mut splice, json, wire, &added)?;
-    splice.replace(span(parts.id), id.clone().into_bytes());
+    splice.replace(span(parts.id), id.as_bytes());
     Ok(splice.finish())
 }
 

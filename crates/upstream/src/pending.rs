@@ -88,11 +88,6 @@ impl Pending {
         }
     }
 
-    /// Why it was closed, if it was.
-    pub fn closed(&self) -> Option<Fault> {
-        self.table().closed.clone()
-    }
-
     /// Notes progress at `now`; the way to the caller if it wants to hear of it.
     pub fn progress(&self, id: u64, now: Instant) -> Option<Feed> {
         let mut table = self.table();

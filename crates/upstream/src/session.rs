@@ -11,17 +11,19 @@ use crate::pending::{Caller, Pending};
 use crate::supervisor::Shared;
 use bytes::Bytes;
 use gate::{Dialogue, Fault, ItemKind, Parts, Permit, Place, ReplyKind, Target, Unmasked, Wire};
-use mcp::revision::code;
 use mcp::{Era, Frame, Kind, Revision, Span, splice, view};
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
 /// However much progress a call makes, it ends after this time (or `call_timeout`, if that is longer).
 const LONGEST_CALL: Duration = Duration::from_secs(3600);
+
+/// Errands of one conversation that may be under way: a server that asks without end does not fill the memory.
+const ERRANDS: usize = 256;
 
 /// One conversation. Calls hold it while they run; the supervisor's task owns what it runs on.
 pub(crate) struct Session {
@@ -32,6 +34,8 @@ pub(crate) struct Session {
     peer: OnceLock<Peer>,
     offences: Mutex<Offences>,
     listed: AtomicBool,
+    /// Tasks that wait to send something, or for somebody to answer the server.
+    errands: Arc<Semaphore>,
 }
 
 /// What carries the messages.
@@ -143,12 +147,18 @@ impl Session {
             peer: OnceLock::new(),
             offences: Mutex::new(Offences::new(Instant::now())),
             listed: AtomicBool::new(false),
+            errands: Arc::new(Semaphore::new(ERRANDS)),
         })
     }
 
     /// What was agreed; `None` until the handshake is done.
     pub fn peer(&self) -> Option<&Peer> {
         self.peer.get()
+    }
+
+    /// Whether the server advertises this.
+    pub fn offers(&self, path: &[&str]) -> bool {
+        self.peer().is_some_and(|peer| peer.offers(path))
     }
 
     pub fn agree(&self, peer: Peer) {
@@ -181,8 +191,8 @@ impl Session {
         self.signals.end(fault.clone());
     }
 
-    /// Runs a permitted call.
-    pub async fn call(self: &Arc<Self>, permit: &Permit) -> Result<Frame, Trouble> {
+    /// Runs a permitted call of what the server defines so.
+    pub async fn call(self: &Arc<Self>, permit: &Permit, definition: &Bytes) -> Result<Frame, Trouble> {
         let (id, answer) = self.pending.register(Some(caller(permit)))?;
         let _ticket = Ticket { session: self, id, cancels: true };
         let request = self.splice(permit, id)?;
@@ -193,7 +203,7 @@ impl Session {
                     self.received(answer.await).map_err(Trouble::from)
                 }
                 Carrier::Http(link) => {
-                    let hop = http_requests::for_call(self, permit);
+                    let hop = http_requests::for_call(self, permit, definition);
                     Box::pin(link.exchange(self, Request { id, body: request, hop, answer })).await
                 }
             }
@@ -204,7 +214,7 @@ impl Session {
     /// Makes a request of our own and waits for its answer, without a limit of time.
     pub async fn ask(self: &Arc<Self>, method: &str, params: &str) -> Result<Frame, Trouble> {
         let (id, answer) = self.pending.register(None)?;
-        let _ticket = Ticket { session: self, id, cancels: method != "initialize" };
+        let _ticket = Ticket { session: self, id, cancels: !opens(method) };
         let described = (self.is_modern() || method == "server/discover").then(|| self.shared.introduction());
         let request = Bytes::from(outgoing::own(id, method, params, described.as_deref()));
         match &self.carrier {
@@ -234,12 +244,19 @@ impl Session {
         {
             return;
         }
+        let Some(turn) = self.errand() else { return self.offence("more than can be answered") };
         let session = self.clone();
         self.shared.world.tasks.spawn(async move {
+            let _turn = turn;
             if let Err(Trouble::Fault(fault)) = session.tell(message).await {
                 tracing::debug!(target: "mcp::client", %fault, "a message was not sent");
             }
         });
+    }
+
+    /// Leave for one more task of this conversation.
+    pub fn errand(&self) -> Option<OwnedSemaphorePermit> {
+        self.errands.clone().try_acquire_owned().ok()
     }
 
     fn received(
@@ -317,6 +334,11 @@ impl Drop for Ticket<'_> {
     }
 }
 
+/// Requests that open a conversation: a server may take anything else before their answer for a breach.
+fn opens(method: &str) -> bool {
+    matches!(method, "initialize" | "server/discover")
+}
+
 fn caller(permit: &Permit) -> Caller {
     Caller {
         feed: permit.feed(),
@@ -349,9 +371,4 @@ pub(crate) fn said(frame: &Frame, target: &Target) -> Unmasked {
 /// The code of an error answer.
 pub(crate) fn error_code(frame: &Frame) -> Option<i64> {
     if frame.kind() == Kind::Error { frame.get("code")?.parse().ok() } else { None }
-}
-
-/// Whether the server says that our headers and our body disagree.
-pub(crate) fn is_header_mismatch(frame: &Frame) -> bool {
-    error_code(frame) == Some(code::HEADER_MISMATCH)
 }

@@ -7,7 +7,7 @@ use crate::incoming::Via;
 use crate::options::{HttpOptions, Protocol, StdioOptions, Transport};
 use crate::outgoing;
 use crate::session::{Carrier, Peer, Session, Trouble};
-use crate::stdio_link::{self, Process};
+use crate::stdio_link::{self, NEWS, Process};
 use crate::supervisor::Shared;
 use bytes::Bytes;
 use gate::{Code, Fault};
@@ -77,96 +77,105 @@ pub(crate) async fn open(shared: &Arc<Shared>) -> Result<Live, Fault> {
     Ok(live)
 }
 
-async fn connect_stdio(shared: &Arc<Shared>, options: &StdioOptions) -> Result<Live, Fault> {
-    let (session, process) = stdio_link::spawn(shared, options).await?;
-    Ok(Live { process: Some(process), ..Live::new(session) })
-}
-
 async fn open_stdio(shared: &Arc<Shared>, options: &StdioOptions) -> Result<Live, Fault> {
-    let mut live = connect_stdio(shared, options).await?;
     let modern_first = match shared.options.protocol {
         Protocol::Modern => true,
         Protocol::Legacy => false,
         Protocol::Auto => shared.era() == Some(Era::Modern),
     };
-    let probed = modern_first;
-    let outcome = agree_or_die(&mut live, shared, negotiate(shared, modern_first)).await;
-    let died = match outcome {
-        Ok(()) => return Ok(live),
-        Err(Refused::Died(fault)) => fault,
-        Err(Refused::Fault(fault)) => return Err(fault),
-    };
-    if !probed || shared.options.protocol == Protocol::Modern {
-        return Err(died);
-    }
-    // Older servers end when they are asked before the handshake: once more, without the question.
-    let mut live = connect_stdio(shared, options).await?;
-    match agree_or_die(&mut live, shared, negotiate(shared, false)).await {
-        Ok(()) => Ok(live),
-        Err(Refused::Died(fault) | Refused::Fault(fault)) => Err(fault),
+    match attempt(shared, options, modern_first).await {
+        Ok(live) => Ok(live),
+        // Older servers end when they are asked before the handshake: once more, without the question.
+        Err(Unmet::Died(_)) if modern_first && shared.options.protocol == Protocol::Auto => {
+            attempt(shared, options, false).await.map_err(Unmet::into_fault)
+        }
+        Err(unmet) => Err(unmet.into_fault()),
     }
 }
 
-enum Refused {
-    Died(Fault),
-    Fault(Fault),
-}
-
-type Negotiation = Box<dyn FnOnce(Arc<Session>) -> futures_util::future::BoxFuture<'static, Result<(), Fault>> + Send>;
-
-fn negotiate(shared: &Shared, modern_first: bool) -> Negotiation {
-    let protocol = shared.options.protocol;
-    Box::new(move |session| {
-        Box::pin(async move {
-            match protocol {
-                Protocol::Modern => discover(&session).await?.ok_or_else(|| no_era(&session, "2026-07-28")),
-                Protocol::Legacy => initialize(&session).await?.ok_or_else(|| no_era(&session, "a handshake")),
-                Protocol::Auto if modern_first => modern_then_legacy(&session).await,
-                Protocol::Auto => legacy_then_modern(&session).await,
-            }
-        })
-    })
-}
-
-/// Negotiates while watching whether the server lives.
-async fn agree_or_die(live: &mut Live, shared: &Shared, negotiation: Negotiation) -> Result<(), Refused> {
-    let session = live.session.clone();
-    tokio::select! {
+/// Starts the process and negotiates while watching whether it lives.
+async fn attempt(shared: &Arc<Shared>, options: &StdioOptions, modern_first: bool) -> Result<Live, Unmet> {
+    let (session, process) = stdio_link::spawn(shared, options).await.map_err(Unmet::Broke)?;
+    let mut live = Live { process: Some(process), ..Live::new(session.clone()) };
+    let outcome = tokio::select! {
         biased;
-        agreed = negotiation(session.clone()) => agreed.map_err(|fault| match session.pending.closed() {
-            Some(_) => Refused::Died(fault),
-            None => Refused::Fault(fault),
-        }),
-        fault = live.ended(shared) => Err(Refused::Died(fault)),
+        agreed = negotiate(&session, modern_first) => agreed,
+        fault = live.ended(shared) => Err(Unmet::Died(fault)),
+    };
+    match outcome {
+        Ok(()) => Ok(live),
+        // If it broke because the process ended, that says more.
+        Err(Unmet::Broke(fault)) => match timeout(2 * NEWS, live.ended(shared)).await {
+            Ok(fault) => Err(Unmet::Died(fault)),
+            Err(_) => Err(Unmet::Broke(fault)),
+        },
+        Err(unmet) => Err(unmet),
     }
 }
 
-async fn legacy_then_modern(session: &Arc<Session>) -> Result<(), Fault> {
-    if initialize(session).await?.is_some() {
-        return Ok(());
+/// Why there is no agreement.
+enum Unmet {
+    /// The server refuses to speak like this; with an HTTP status, if that is how it said so.
+    Refused { status: Option<u16>, fault: Fault },
+    /// Something broke.
+    Broke(Fault),
+    /// The process ended.
+    Died(Fault),
+}
+
+impl Unmet {
+    fn into_fault(self) -> Fault {
+        match self {
+            Self::Refused { fault, .. } | Self::Broke(fault) | Self::Died(fault) => fault,
+        }
     }
-    discover(session).await?.ok_or_else(|| no_era(session, "any revision known here"))
+}
+
+async fn negotiate(session: &Arc<Session>, modern_first: bool) -> Result<(), Unmet> {
+    match session.shared.options.protocol {
+        Protocol::Modern => discover(session).await,
+        Protocol::Legacy => initialize(session).await,
+        Protocol::Auto if modern_first => modern_then_legacy(session).await,
+        Protocol::Auto => legacy_then_modern(session).await,
+    }
+}
+
+async fn legacy_then_modern(session: &Arc<Session>) -> Result<(), Unmet> {
+    let refused = match initialize(session).await {
+        Err(refused @ Unmet::Refused { .. }) => refused,
+        other => return other,
+    };
+    match discover(session).await {
+        // What the handshake was refused with says more.
+        Err(Unmet::Refused { .. }) => Err(refused),
+        other => other,
+    }
 }
 
 /// The probe may stay unanswered: then the handshake is tried beside it, and whichever is answered counts.
-async fn modern_then_legacy(session: &Arc<Session>) -> Result<(), Fault> {
+async fn modern_then_legacy(session: &Arc<Session>) -> Result<(), Unmet> {
     let mut probe = std::pin::pin!(discover(session));
-    let Ok(probed) = timeout(PROBE, &mut probe).await else {
-        return tokio::select! {
-            Ok(Some(())) = &mut probe => Ok(()),
-            shaken = initialize(session) => shaken?.ok_or_else(|| no_era(session, "any revision known here")),
-        };
-    };
-    if probed?.is_some() {
-        return Ok(());
+    match timeout(PROBE, &mut probe).await {
+        Ok(Err(Unmet::Refused { .. })) => initialize(session).await,
+        Ok(other) => other,
+        Err(_) => tokio::select! {
+            Ok(()) = &mut probe => Ok(()),
+            shaken = initialize(session) => shaken,
+        },
     }
-    initialize(session).await?.ok_or_else(|| no_era(session, "any revision known here"))
 }
 
-fn no_era(session: &Session, wanted: &str) -> Fault {
+fn no_era(session: &Session) -> Unmet {
+    let options = &session.shared.options;
+    let wanted = match options.protocol {
+        Protocol::Modern => "2026-07-28",
+        Protocol::Legacy => "any revision with a handshake",
+        Protocol::Auto => "any revision known here",
+    };
     let fault = session.shared.faults.protocol(format!("does not speak {wanted}"));
-    let hint = format!("`protocol = \"auto\"` of [mcp_servers.{}] lets it choose", session.shared.options.name);
-    Fault { hint: (session.shared.options.protocol != Protocol::Auto).then_some(hint), ..fault }
+    let hint = format!("`protocol = \"auto\"` of [mcp_servers.{}] lets it choose", options.name);
+    let hint = (options.protocol != Protocol::Auto).then_some(hint);
+    Unmet::Refused { status: None, fault: Fault { hint, ..fault } }
 }
 
 async fn open_http(shared: &Arc<Shared>, options: &HttpOptions) -> Result<Live, Fault> {
@@ -181,19 +190,14 @@ async fn open_http(shared: &Arc<Shared>, options: &HttpOptions) -> Result<Live, 
         Protocol::Legacy => false,
         Protocol::Auto => shared.era() != Some(Era::Legacy),
     };
-    match negotiate(shared, modern_first)(session.clone()).await {
+    match negotiate(&session, modern_first).await {
         Ok(()) => Ok(attend(live)),
         // What knows neither may be of the first generation of HTTP servers.
-        Err(fault) if may_be_sse(&fault, shared.options.protocol) => {
+        Err(Unmet::Refused { status: Some(400 | 404 | 405), fault }) if shared.options.protocol != Protocol::Modern => {
             timeout(FALLBACK, open_sse(shared, &endpoint)).await.ok().and_then(Result::ok).ok_or(fault)
         }
-        Err(fault) => Err(fault),
+        Err(unmet) => Err(unmet.into_fault()),
     }
-}
-
-fn may_be_sse(fault: &Fault, protocol: Protocol) -> bool {
-    let refused = fault.code == Code::UpstreamProtocol || fault.what.starts_with("answered HTTP 4");
-    protocol != Protocol::Modern && refused
 }
 
 /// A handshaken HTTP conversation has a stream for what belongs to no request.
@@ -226,60 +230,58 @@ async fn open_sse(shared: &Arc<Shared>, endpoint: &mcp::streamable_http::Endpoin
         }
     });
     let live = Live { _reading: Some(over.drop_guard()), ..Live::new(session.clone()) };
-    initialize(&session).await?.ok_or_else(|| no_era(&session, "any revision known here"))?;
+    initialize(&session).await.map_err(Unmet::into_fault)?;
     Ok(live)
 }
 
-/// The handshake. `None` when the server refuses it.
-async fn initialize(session: &Arc<Session>) -> Result<Option<()>, Fault> {
+/// A request that opens a conversation; a server that answers with an error refuses it.
+async fn request(session: &Arc<Session>, method: &str, params: &str) -> Result<Frame, Unmet> {
+    match session.ask(method, params).await {
+        Ok(frame) if frame.kind() == Kind::Error => Err(no_era(session)),
+        Ok(frame) => Ok(frame),
+        Err(Trouble::Rejected { status, fault }) => Err(Unmet::Refused { status: Some(status), fault }),
+        Err(trouble) => Err(Unmet::Broke(trouble.into_fault(&session.shared.faults))),
+    }
+}
+
+/// The handshake.
+async fn initialize(session: &Arc<Session>) -> Result<(), Unmet> {
     let faults = &session.shared.faults;
     let params = format!(
         "\"protocolVersion\":\"{}\",\"capabilities\":{CAPABILITIES},\"clientInfo\":{}",
         Revision::NEWEST_LEGACY,
         session.shared.client_info
     );
-    let frame = match session.ask("initialize", &params).await {
-        Ok(frame) if frame.kind() == Kind::Error => return Ok(None),
-        Ok(frame) => frame,
-        Err(Trouble::Rejected { status: 400 | 404 | 405, fault })
-            if session.shared.options.protocol == Protocol::Modern =>
-        {
-            return Err(fault);
-        }
-        Err(trouble) => return Err(trouble.into_fault(faults)),
-    };
+    let frame = request(session, "initialize", &params).await?;
     let version = frame.get_string("protocolVersion");
     let revision = version.as_deref().and_then(|text| text.parse::<Revision>().ok());
     let Some(revision) = revision.filter(|revision| revision.era() == Era::Legacy) else {
-        return Err(faults.protocol("answered `initialize` with a revision that is not known here"));
+        return Err(Unmet::Broke(faults.protocol("answered `initialize` with a revision that is not known here")));
     };
     session.agree(peer(&frame, revision, frame.get("serverInfo")));
     let initialized = outgoing::notification("notifications/initialized", "");
-    session.tell(initialized.into()).await.map_err(|trouble| trouble.into_fault(faults))?;
-    Ok(Some(()))
+    session.tell(initialized.into()).await.map_err(|trouble| Unmet::Broke(trouble.into_fault(faults)))
 }
 
-/// The question of the stateless era. `None` when the server does not speak it.
-async fn discover(session: &Arc<Session>) -> Result<Option<()>, Fault> {
-    let faults = &session.shared.faults;
-    let frame = match session.ask("server/discover", "").await {
-        Ok(frame) if frame.kind() == Kind::Error => return Ok(None),
-        Ok(frame) => frame,
-        // Whatever else an HTTP server says to what it does not know: it does not know it.
-        Err(Trouble::Rejected { .. } | Trouble::SessionLost) => return Ok(None),
-        Err(Trouble::Fault(fault)) if fault.code == Code::UpstreamProtocol => return Ok(None),
-        Err(trouble) => return Err(trouble.into_fault(faults)),
+/// The question of the stateless era.
+async fn discover(session: &Arc<Session>) -> Result<(), Unmet> {
+    let frame = match request(session, "server/discover", "").await {
+        Err(Unmet::Broke(fault)) if fault.code == Code::UpstreamProtocol => {
+            return Err(Unmet::Refused { status: None, fault });
+        }
+        other => other?,
     };
     let versions = frame.get("supportedVersions").and_then(|raw| Some((raw, view::elements(raw).ok()?)));
     let modern = versions.is_some_and(|(raw, spans)| {
         let mut versions = spans.iter().filter_map(|span| view::string(span.of(raw)));
         versions.any(|version| version == Revision::MODERN.as_str())
     });
-    if modern {
-        let info = frame.meta(meta::SERVER_INFO).or_else(|| frame.get("serverInfo"));
-        session.agree(peer(&frame, Revision::MODERN, info));
+    if !modern {
+        return Err(no_era(session));
     }
-    Ok(modern.then_some(()))
+    let info = frame.meta(meta::SERVER_INFO).or_else(|| frame.get("serverInfo"));
+    session.agree(peer(&frame, Revision::MODERN, info));
+    Ok(())
 }
 
 fn peer(frame: &Frame, revision: Revision, info: Option<&str>) -> Peer {

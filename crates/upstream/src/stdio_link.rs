@@ -23,12 +23,13 @@ const FAREWELL: Duration = Duration::from_secs(2);
 /// Between SIGTERM and SIGKILL.
 const GRACE: Duration = Duration::from_secs(3);
 /// How long the other half of the news of a child's end is waited for.
-const NEWS: Duration = Duration::from_millis(250);
+pub(crate) const NEWS: Duration = Duration::from_millis(250);
 
 /// The streams of a child.
 struct Streams {
     closing: CancellationToken,
     ended: oneshot::Receiver<()>,
+    over: bool,
 }
 
 /// A conversation over two streams, with its reader and writer running.
@@ -53,14 +54,17 @@ where
         closed.run_until_cancelled_owned(reading).await;
         drop(done);
     });
-    (session, Streams { closing, ended })
+    (session, Streams { closing, ended, over: false })
 }
 
 impl Streams {
     /// Returns once nothing more will come.
     async fn ended(&mut self) {
-        // The sender is dropped, never used.
-        let _ = (&mut self.ended).await;
+        if !self.over {
+            // The sender is dropped, never used.
+            let _ = (&mut self.ended).await;
+            self.over = true;
+        }
     }
 }
 
@@ -74,6 +78,8 @@ impl Drop for Streams {
 pub(crate) struct Process {
     streams: Streams,
     lifeline: Watched,
+    /// Once it has ended: how, if that is known.
+    exit: Option<Option<ExitKind>>,
 }
 
 /// Starts the program and the conversation with it.
@@ -92,7 +98,7 @@ pub(crate) async fn spawn(shared: &Arc<Shared>, options: &StdioOptions) -> Resul
     let (writer, reader) = child_pipes(child.stdin, child.stdout).map_err(broken)?;
     let lifeline = Watched::new(child.lifeline).map_err(broken)?;
     let (session, streams) = converse(shared, reader, writer);
-    let mut process = Process { streams, lifeline };
+    let mut process = Process { streams, lifeline, exit: None };
     match process.next_event().await {
         Event::NotStarted { errno } => Err(faults.not_started(&options.program.to_string_lossy(), errno)),
         Event::Exited(exit) => Err(faults.exited(exit)),
@@ -124,24 +130,24 @@ fn chain(error: &dyn std::error::Error) -> String {
 }
 
 impl Process {
-    /// Returns when the process or its streams have ended, with what is known of why. To be waited for once.
+    /// Returns when the process or its streams have ended, with what is known of why.
     pub async fn ended(&mut self, shared: &Shared) -> Fault {
-        let first = tokio::select! {
-            () = self.streams.ended() => None,
-            exit = exit_of(&self.lifeline) => Some(exit),
-        };
-        // What it said before it ended is still read; how it ended may be told after its streams closed.
-        let exit = match first {
-            Some(exit) => {
-                // A failure to end in time changes nothing: it is over.
-                let _ = timeout(NEWS, self.streams.ended()).await;
-                exit
+        if self.exit.is_none() {
+            tokio::select! {
+                () = self.streams.ended() => {}
+                exit = exit_of(&self.lifeline) => self.exit = Some(exit),
             }
-            None => timeout(NEWS, exit_of(&self.lifeline)).await.ok().flatten(),
-        };
-        match exit {
-            Some(exit) => shared.faults.exited(exit),
-            None if first.is_some() => shared.faults.died("ended; how is not known"),
+        }
+        // What it said before it ended is still read; how it ended may be told after its streams closed.
+        // If either takes too long, what is known has to do.
+        if self.exit.is_some() {
+            let _ = timeout(NEWS, self.streams.ended()).await;
+        } else if let Ok(exit) = timeout(NEWS, exit_of(&self.lifeline)).await {
+            self.exit = Some(exit);
+        }
+        match self.exit {
+            Some(Some(exit)) => shared.faults.exited(exit),
+            Some(None) => shared.faults.died("ended; how is not known"),
             None => shared.faults.died("closed its output"),
         }
     }

@@ -51,10 +51,14 @@ impl Interests {
         self.map().keys().cloned().collect()
     }
 
-    /// Subscribes anew in a conversation that knows nothing of earlier ones.
+    /// Tells a conversation that knows nothing of earlier ones what is wanted: log lines, and resources to watch.
     pub async fn restore(&self, session: &Arc<Session>) {
         if session.is_modern() || !session.first_listing() {
             return;
+        }
+        if let (Some(level), true) = (session.shared.log_level(), session.offers(&["logging"])) {
+            // A server that does not do it logs as it pleases.
+            let _ = session.ask("logging/setLevel", &format!("\"level\":{level}")).await;
         }
         for uri in self.uris() {
             let params = format!("\"uri\":{}", view::quoted(&uri));

@@ -118,12 +118,27 @@ enum End {
 
 async fn generation(shared: Arc<Shared>, stop: CancellationToken) {
     let mut guard = Finally { shared: shared.clone(), armed: true };
-    let event = run(&shared, &stop).await;
-    guard.armed = false;
-    if let Event::Failed(fault) | Event::Ended(fault) = &event {
-        tracing::info!(target: "mcp::manager", server = %shared.options.name, "{fault}");
+    match run(&shared, &stop).await {
+        Over::Stopped => shared.on(Event::Stopped),
+        Over::Failed(fault) => {
+            tracing::info!(target: "mcp::manager", server = %shared.options.name, "{fault}");
+            shared.on(Event::Failed(Arc::new(fault)));
+        }
+        Over::Died(session, fault) => {
+            tracing::info!(target: "mcp::manager", server = %shared.options.name, "{fault}");
+            // Whoever hears of the failure may start it again at once: the state comes first.
+            shared.on(Event::Ended(Arc::new(fault.clone())));
+            session.fail(&fault);
+        }
     }
-    shared.on(event);
+    guard.armed = false;
+}
+
+/// How a generation ended.
+enum Over {
+    Stopped,
+    Failed(Fault),
+    Died(Arc<Session>, Fault),
 }
 
 /// Leads to a state from which it can be started again, even out of a panic.
@@ -144,12 +159,12 @@ impl Drop for Finally {
     }
 }
 
-async fn run(shared: &Arc<Shared>, stop: &CancellationToken) -> Event {
+async fn run(shared: &Arc<Shared>, stop: &CancellationToken) -> Over {
     loop {
         tracing::debug!(target: "mcp::manager", server = %shared.options.name, "starting");
         let mut live = match stop.run_until_cancelled(start::open(shared)).await {
-            None => return Event::Stopped,
-            Some(Err(fault)) => return Event::Failed(Arc::new(fault)),
+            None => return Over::Stopped,
+            Some(Err(fault)) => return Over::Failed(fault),
             Some(Ok(live)) => live,
         };
         let session = live.session.clone();
@@ -161,18 +176,11 @@ async fn run(shared: &Arc<Shared>, stop: &CancellationToken) -> Event {
             End::Stop => {
                 session.fail(&shared.faults.stopping());
                 live.close().await;
-                return Event::Stopped;
+                return Over::Stopped;
             }
-            End::Renew => {
-                shared.on(Event::Renewing);
-                session.fail(&shared.faults.session_lost());
-            }
-            End::Died(fault) => {
-                // Whoever hears of the failure may start it again at once: the state comes first.
-                shared.on(Event::Ended(Arc::new(fault.clone())));
-                session.fail(&fault);
-                return Event::Stopped;
-            }
+            // Calls of the old session find out by themselves that it is lost, and may yet be answered.
+            End::Renew => shared.on(Event::Renewing),
+            End::Died(fault) => return Over::Died(session, fault),
         }
     }
 }

@@ -2,11 +2,12 @@
 
 use crate::lifecycle::{Event, LinkState};
 use crate::options::{Options, World};
-use crate::session::{Session, Signals, Trouble, is_header_mismatch, said, wire};
+use crate::session::{Session, Signals, Trouble, error_code, said, wire};
 use crate::supervisor::Shared;
 use bytes::Bytes;
 use gate::ports::{BoxFuture, Readiness, Source};
 use gate::{Fault, Permit, ReplyKind, ServerName, StartPermit, Target, Unmasked};
+use mcp::revision::code;
 use mcp::{Frame, Kind, Span, view};
 use std::sync::Arc;
 use std::time::Duration;
@@ -59,7 +60,7 @@ impl Upstream {
         let raw = view::quoted(level);
         self.shared.set_log_level(Some(raw.clone()));
         let Some(session) = self.shared.live.load_full() else { return };
-        if session.is_modern() || !session.peer().is_some_and(|peer| peer.offers(&["logging"])) {
+        if session.is_modern() || !session.offers(&["logging"]) {
             return;
         }
         let limit = self.shared.options.call_timeout;
@@ -117,14 +118,14 @@ impl Upstream {
             return self.subscribe(&session, &permit).await;
         }
         let _turn = self.turn().await?;
+        let mut definition = permit.item().definition.clone();
         let mut repeated = false;
         loop {
-            match session.call(&permit).await {
-                Ok(frame) if is_header_mismatch(&frame) && session.is_modern() && !repeated => {
-                    // What the tool wants in its headers is another list than we know.
-                    session.signals.raise(Signals::TOOLS);
+            match session.call(&permit, &definition).await {
+                Ok(frame) if session.is_modern() && error_code(&frame) == Some(code::HEADER_MISMATCH) && !repeated => {
+                    definition = self.listed_anew(&session, &permit).await.unwrap_or(definition);
                 }
-                Ok(frame) => return Ok(said(&frame, permit.target())),
+                Ok(frame) => return self.answered(&session, &frame, &permit),
                 Err(Trouble::SessionLost) if !repeated => {
                     session.signals.raise(Signals::LOST);
                     session = self.other_than(Some(&session)).await?;
@@ -133,6 +134,30 @@ impl Upstream {
             }
             repeated = true;
         }
+    }
+
+    /// The server's answer; what it says about this hop alone is not for the caller.
+    fn answered(&self, session: &Session, frame: &Frame, permit: &Permit) -> Result<Unmasked, Fault> {
+        let hop = matches!(error_code(frame), Some(code::HEADER_MISMATCH | code::UNSUPPORTED_VERSION));
+        if hop && session.is_modern() {
+            return Err(self
+                .shared
+                .faults
+                .protocol("refuses how it is spoken to: its revision or its tools have changed"));
+        }
+        Ok(said(frame, permit.target()))
+    }
+
+    /// What is called, as the server defines it now: which headers a tool wants may have changed.
+    async fn listed_anew(&self, session: &Session, permit: &Permit) -> Option<Bytes> {
+        let mut state = self.state();
+        state.mark_unchanged();
+        session.signals.raise(Signals::TOOLS);
+        timeout(self.shared.options.startup_timeout, state.changed()).await.ok()?.ok()?;
+        let offer = self.shared.world.catalog.offer(self.name())?;
+        let item = permit.item();
+        let mut same = offer.listed.iter().filter(|listed| listed.kind == item.kind && listed.raw == item.raw);
+        same.next().map(|listed| listed.definition.clone())
     }
 
     /// Counts who wants to hear of a resource; the server is told of the first and of the last.
@@ -156,7 +181,10 @@ impl Upstream {
         if !begins && !interests.remove(uri) {
             return self.done();
         }
-        let frame = session.call(permit).await.map_err(|trouble| trouble.into_fault(&self.shared.faults))?;
+        let frame = session
+            .call(permit, &permit.item().definition)
+            .await
+            .map_err(|trouble| trouble.into_fault(&self.shared.faults))?;
         if begins && frame.kind() == Kind::Result {
             interests.add(uri);
         }
