@@ -71,7 +71,7 @@ fn params_cross_unharmed() {
             r#"{{"jsonrpc":"2.0","id":"raw-1","x-envelope":[1.0],"method":"tools/call","params":{{"name":"fx__echo_raw",{params}}}}}"#
         ));
         let answer = client.next_message(testkit::wait::PATIENCE).expect("an answer");
-        assert_eq!(answer.json()["id"], "raw-1");
+        assert!(answer.text.contains(r#""id":"raw-1""#), "{}", answer.text);
     }
     let log = setup.home.read("fx.log");
     for params in PARAMS {
@@ -126,8 +126,9 @@ fn any_message_crosses_unharmed() {
         let result = json!({"structuredContent": value, "content": []}).to_string();
         let line = verbatim(&mut client.borrow_mut(), &result);
         prop_assert!(line.contains(&result), "sent {}\ngot  {}", result, line);
-        let answer = client.borrow_mut().call("fx__echo_raw", &json!({"v": value})).result();
-        prop_assert_eq!(&answer["structuredContent"]["v"], &value);
+        let answer = client.borrow_mut().call("fx__echo_raw", &json!({"v": value})).text;
+        let echoed = format!("{{\"v\":{value}}}");
+        prop_assert!(answer.contains(&echoed), "sent {}\ngot  {}", echoed, answer);
         Ok(())
     });
     outcome.expect("every generated message crosses");

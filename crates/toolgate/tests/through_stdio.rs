@@ -62,9 +62,11 @@ fn one_server_alone_keeps_its_bare_names() {
 #[test]
 fn a_warm_catalog_answers_before_any_server_runs() {
     let setup = Setup::new().server("fx", &[], "");
-    assert!(setup.client(&[]).request("tools/list", &json!({})).result()["tools"].is_array());
-    let mut setup = setup;
-    setup = setup.server("fx2", &["--hang-at-start"], "startup_timeout_sec = 60");
+    let mut first = setup.client(&[]);
+    assert!(first.request("tools/list", &json!({})).result()["tools"].is_array());
+    assert!(first.close().success());
+    wait::expect("the first gate's server to end", || setup.survivors().is_empty());
+    let setup = setup.server("fx2", &["--hang-at-start"], "startup_timeout_sec = 60");
     let before = setup.heard("fx").len();
     let mut client = setup.client(&["--only", "fx"]);
     let tools = names(&client.request("tools/list", &json!({})).result());

@@ -58,8 +58,9 @@ async fn call(args: &CallArgs, arguments: &str, cx: &Context, house: &wire::Hous
         r#"{{"name":{},"arguments":{arguments},"_meta":{{"progressToken":1}}}}"#,
         view::quoted(&args.tool)
     );
+    let mut heard = |frame: &Frame| tell(args, cx, frame);
     let answer = tokio::select! {
-        answer = agent.request("tools/call", &params, &mut |frame| tell(args, cx, frame)) => answer,
+        answer = agent.request("tools/call", &params, &mut heard) => answer,
         _ = runtime::asked_to_end() => Err(Failure::new(Code::Interrupted, "interrupted; the call was cancelled")),
     };
     agent.leave().await;

@@ -108,7 +108,7 @@ async fn converse(home: &Path, cx: &Context, house: &House, real: bool) -> Resul
     let listener = TcpListener::bind("127.0.0.1:0").await.map_err(|error| Failure::io("listen on loopback", error))?;
     let address = listener.local_addr().map_err(|error| Failure::io("listen on loopback", error))?;
     let token = Token::load_or_make(&home.join("toolgate"))?;
-    let http = HttpOptions::new(address, Auth::Token(gate::Secret::new(token.expose())));
+    let http = HttpOptions::new(Auth::Token(gate::Secret::new(token.expose())));
     let stop = CancellationToken::new();
     let serving =
         downstream::serve_http(house.gate.clone(), serve::face_options(Face::All), http, listener, stop.clone());

@@ -84,7 +84,7 @@ impl Test {
         let started = started.map(|revision| format!("speaks {revision}")).map_err(Failure::from);
         self.note("start", begun, started)?;
         let begun = Instant::now();
-        let pinged = up.ping().await.map(|()| String::new()).map_err(|fault| gate::Failure::Broke(fault).into());
+        let pinged = up.ping().await.map(|_| String::new()).map_err(|fault| gate::Failure::Broke(fault).into());
         self.note("ping", begun, pinged)?;
         let begun = Instant::now();
         let counts = self.count(house);

@@ -44,7 +44,7 @@ pub fn run(args: &UpArgs, cx: &Context) -> Result<(), Failure> {
         let house = wire::build(&config, &cx.env, &Selection::Enabled)?;
         let stop = CancellationToken::new();
         let options = downstream::Options { limits: wire::client_limits(&config), ..serve::face_options(Face::All) };
-        let http = HttpOptions::new(address, auth(token.as_ref()));
+        let http = HttpOptions::new(auth(token.as_ref()));
         cx.ui.report(&Ready { address, token: token.as_ref().map(Token::expose) })?;
         let serving = downstream::serve_http(house.gate.clone(), options, http, listener, stop.clone());
         let mut serving = std::pin::pin!(serving);

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use tracing_subscriber::filter::EnvFilter;
 use tracing_subscriber::fmt;
+use tracing_subscriber::Layer;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
@@ -23,21 +24,14 @@ pub enum Log {
 /// Starts logging. `home` is `$CODEX_HOME`. A log file that cannot be opened is no reason not to serve.
 pub fn start_logging(env: &Env, home: &Path, log: Log) {
     let terminal = EnvFilter::new(env.filled("RUST_LOG").unwrap_or("off"));
-    let to_terminal = fmt::layer().with_writer(std::io::stderr).with_ansi(false);
+    let to_terminal = fmt::layer().with_writer(std::io::stderr).with_ansi(false).with_filter(terminal);
     let file = if log == Log::File { open(&home.join("log")).ok() } else { None };
-    let to_file = file.map(|file| fmt::layer().with_writer(Mutex::new(file)).with_ansi(false));
-    // Two filters would be asked for each event; what the file wants is the cheap static part.
-    let registry = tracing_subscriber::registry();
-    match to_file {
-        Some(to_file) => {
-            use tracing_subscriber::Layer;
-            let wanted = EnvFilter::new("warn,mcp=info,mcp::client=warn");
-            let _ = registry.with(to_terminal.with_filter(terminal)).with(to_file.with_filter(wanted)).try_init();
-        }
-        None => {
-            let _ = registry.with(terminal).with(to_terminal).try_init();
-        }
-    }
+    let to_file = file.map(|file| {
+        let wanted = EnvFilter::new("warn,mcp=info,mcp::client=warn");
+        fmt::layer().with_writer(Mutex::new(file)).with_ansi(false).with_filter(wanted)
+    });
+    // A second start in one process keeps the first one's.
+    let _ = tracing_subscriber::registry().with(to_terminal).with(to_file).try_init();
 }
 
 fn open(dir: &Path) -> std::io::Result<File> {
