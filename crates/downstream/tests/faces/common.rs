@@ -106,6 +106,11 @@ impl World {
         self.hub.list_changed(ItemKind::Tool, &ServerName::from(name));
     }
 
+    /// A server offers this many tools from now on.
+    pub fn publish_many(&self, name: &str, count: usize) {
+        self.catalog.publish(vec![(ServerName::from(name), many(count))]);
+    }
+
     /// Waits until something happened.
     pub async fn until(&self, event: &str) {
         let seen = || self.story.lock().unwrap().iter().any(|known| known == event);
@@ -130,8 +135,31 @@ pub fn options(face: Face) -> Options {
     }
 }
 
-pub const TOOLS: [&str; 11] =
-    ["echo", "hang", "progress", "log", "elicit", "error", "fault", "rounds", "panic", "asks", "never"];
+pub const TOOLS: [&str; 13] = [
+    "echo", "region", "bad", "hang", "progress", "log", "elicit", "error", "fault", "rounds", "panic", "asks", "never",
+];
+
+/// A tool; `region` wants an argument as a header, `bad` wants one that cannot be.
+fn definition(tool: &str) -> String {
+    let schema = match tool {
+        "region" => r#"{"type":"object","properties":{"region":{"type":"string","x-mcp-header":"Region"}}}"#,
+        "bad" => r#"{"type":"object","properties":{"list":{"type":"array","x-mcp-header":"List"}}}"#,
+        _ => r#"{"type":"object"}"#,
+    };
+    format!(r#"{{"name":"{tool}","inputSchema":{schema}}}"#)
+}
+
+/// An offer of this many tools.
+fn many(count: usize) -> Arc<Offer> {
+    let listed = (0..count).map(|at| Listed {
+        kind: ItemKind::Tool,
+        raw: format!("t{at}").into(),
+        definition: definition(&format!("t{at}")).into(),
+        name_at: Place::default(),
+        facts: Facts::default(),
+    });
+    Arc::new(Offer { listed: listed.collect(), ..Offer::default() })
+}
 
 fn offer() -> Arc<Offer> {
     let listed = |kind, raw: &str, definition: String| {
@@ -143,11 +171,8 @@ fn offer() -> Arc<Offer> {
         let facts = Facts { read_only: Some(true), ..Facts::default() };
         Listed { kind, raw: raw.into(), definition: definition.into(), name_at, facts }
     };
-    let mut all: Vec<Listed> = TOOLS
-        .iter()
-        .map(|tool| listed(ItemKind::Tool, tool, format!(r#"{{"name":"{tool}","inputSchema":{{"type":"object"}}}}"#)))
-        .collect();
-    all.push(listed(ItemKind::Prompt, "greet", r#"{"name":"greet"}"#.to_owned()));
+    let mut all: Vec<Listed> = TOOLS.iter().map(|tool| listed(ItemKind::Tool, tool, definition(tool))).collect();
+    all.push(listed(ItemKind::Prompt, "greet", r#"{"name":"greet","description":"says token-abcdef"}"#.to_owned()));
     all.push(listed(ItemKind::Resource, "test://one", r#"{"uri":"test://one","name":"One"}"#.to_owned()));
     Arc::new(Offer { listed: all, instructions: Some("be kind".into()), serves_resources: true, ..Offer::default() })
 }
@@ -188,7 +213,7 @@ impl Fake {
     async fn tool(&self, tool: &str, permit: &Permit) -> Result<Unmasked, Fault> {
         let feed = permit.feed();
         match tool {
-            "echo" => {
+            "echo" | "region" | "bad" => {
                 let arguments = permit.wire().part(permit.wire().parts.arguments);
                 let arguments = if arguments.is_empty() { "null" } else { std::str::from_utf8(arguments).unwrap() };
                 Ok(said("result", &format!(r#"{{"content":[],"structuredContent":{arguments}}}"#)))

@@ -486,3 +486,28 @@ async fn one_connection_carries_many_requests() {
         }
     }
 }
+
+#[tokio::test]
+async fn arguments_that_a_tool_wants_as_headers_are_held_against_them() {
+    let service = Service::new().await;
+    let body = modern_body("tools/call", json!({"name": "a__region", "arguments": {"region": "eu"}}));
+    let base = [("MCP-Protocol-Version", "2026-07-28"), ("Mcp-Method", "tools/call"), ("Mcp-Name", "a__region")];
+    for (header, status) in [(Some("eu"), 200), (Some("=?base64?ZXU=?="), 200), (Some("us"), 400), (None, 400)] {
+        let more: Vec<_> = base.into_iter().chain(header.map(|value| ("Mcp-Param-Region", value))).collect();
+        assert_eq!(service.post("/mcp", &more, &body).await.status, status, "{header:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_tool_with_an_impossible_header_is_listed_without_it_and_can_be_called() {
+    let service = Service::new().await;
+    let list = service.modern("tools/list", None, json!({})).await.json().await;
+    let schema = |name: &str| {
+        let tools = list["result"]["tools"].as_array().unwrap().iter();
+        tools.filter(|tool| tool["name"] == name).map(|tool| tool["inputSchema"]["properties"].clone()).next().unwrap()
+    };
+    assert_eq!(schema("a__bad"), json!({"list": {"type": "array"}}));
+    assert_eq!(schema("a__region")["region"]["x-mcp-header"], "Region");
+    let answer = service.modern("tools/call", Some("a__bad"), json!({"name": "a__bad"})).await;
+    assert_eq!(answer.status, 200);
+}

@@ -462,3 +462,53 @@ async fn a_subscription_ends_gracefully_with_its_face() {
     let want = r#"{"jsonrpc":"2.0","id":9,"result":{"resultType":"complete","_meta":{"io.modelcontextprotocol/subscriptionId":9}}}"#;
     assert_eq!(rest, [want]);
 }
+
+#[tokio::test]
+async fn long_lists_come_in_pages_that_end_and_old_cursors_are_refused() {
+    let world = World::of(&["a"], &["many"]);
+    world.publish_many("many", 2_500);
+    let mut client = Client::new(world, Face::Only("many".into()));
+    client.shake("2025-11-25").await;
+    let mut names = std::collections::HashSet::new();
+    let mut params = json!({});
+    for more in [true, true, false] {
+        let page = client.ask("tools/list", params.clone()).await;
+        for tool in page["result"]["tools"].as_array().unwrap() {
+            assert!(names.insert(tool["name"].to_string()), "no tool twice");
+        }
+        assert_eq!(page["result"]["nextCursor"].is_string(), more);
+        if more {
+            params = json!({"cursor": page["result"]["nextCursor"]});
+        }
+    }
+    assert_eq!(names.len(), 2_500);
+    let other_list = client.ask("prompts/list", params.clone()).await;
+    assert_eq!(other_list["error"]["code"], -32602, "a cursor is for one list");
+    client.world.publish_many("many", 2_501);
+    assert_eq!(client.ask("tools/list", params).await["error"]["code"], -32602);
+    assert_eq!(
+        client.ask("tools/list", json!({"cursor": null})).await["result"]["tools"].as_array().unwrap().len(),
+        1_000
+    );
+}
+
+#[tokio::test]
+async fn what_servers_say_of_their_tools_is_masked_too() {
+    let mut client = Client::started().await;
+    let prompts = client.ask("prompts/list", json!({})).await;
+    assert_eq!(prompts["result"]["prompts"][0], json!({"name": "a__greet", "description": "says *****"}));
+}
+
+#[tokio::test]
+async fn a_stateless_request_hears_the_log_only_if_it_asked_for_it() {
+    let mut client = Client::new(World::new(), Face::All);
+    let call =
+        |meta: &str| format!(r#"{{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{{"name":"a__log",{meta}}}}}"#);
+    client.send(&call(META)).await;
+    assert_eq!(client.next().await["id"], 2);
+    client.send(&call(&META.replace("\"_meta\":{", r#""_meta":{"io.modelcontextprotocol/logLevel":"error","#))).await;
+    assert_eq!(client.next().await["id"], 2);
+    client.send(&call(&META.replace("\"_meta\":{", r#""_meta":{"io.modelcontextprotocol/logLevel":"warning","#))).await;
+    assert_eq!(client.next().await["params"]["level"], "warning");
+    assert_eq!(client.next().await["id"], 2);
+}
