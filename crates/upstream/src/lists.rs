@@ -88,8 +88,7 @@ impl Lists {
             self.not_before = Instant::now() + PACE;
             self.running = Some(fetch(self.session.clone(), std::mem::take(&mut self.due)).boxed());
         }
-        let Some(running) = &mut self.running else { unreachable!("it was begun above") };
-        let fetched = running.await;
+        let fetched = self.running.as_mut().expect("begun above if it was not running").await;
         self.running = None;
         fetched
     }

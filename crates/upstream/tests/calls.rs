@@ -146,6 +146,45 @@ async fn garbage_between_messages_is_skipped() {
 }
 
 #[tokio::test]
+async fn too_much_garbage_ends_the_connection_and_the_next_call_starts_another() {
+    let (house, _dir) = house(hostile(&[])).await;
+    let first = house.call("pid", "{}").await.unwrap();
+    let mut failed = None;
+    for _ in 0..150 {
+        if let Err(failure) = house.call("garbage", r#"{"text":"no message"}"#).await {
+            failed = Some(failure);
+            break;
+        }
+    }
+    let failed = failed.expect("it is not tolerated for ever");
+    assert!(failed.contains("keeps sending what is no message"), "{failed}");
+    assert_ne!(house.call("pid", "{}").await.unwrap(), first);
+    house.stop().await;
+}
+
+#[tokio::test]
+async fn a_flood_does_not_keep_answers_back() {
+    for flag in ["--flood", "--stderr-flood"] {
+        let (house, _dir) = house(hostile(&[flag])).await;
+        for _ in 0..20 {
+            house.call("echo", r#"{"text":"x"}"#).await.unwrap();
+        }
+        house.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_reads_no_more_fails_its_calls_in_time_and_can_be_stopped() {
+    let options = Options { call_timeout: Duration::from_secs(1), ..hostile(&["--no-read"]) };
+    let (house, _dir) = house(options).await;
+    let large = format!(r#"{{"text":"{}"}}"#, "x".repeat(200_000));
+    for failed in futures_util::future::join_all((0..20).map(|_| house.call("hang", &large))).await {
+        assert!(failed.unwrap_err().starts_with("upstream.timeout"));
+    }
+    house.stop().await;
+}
+
+#[tokio::test]
 async fn an_answer_under_a_foreign_id_is_nobodys() {
     let options = Options { call_timeout: Duration::from_millis(400), ..hostile(&["--wrong-id"]) };
     let (house, _dir) = house(options).await;

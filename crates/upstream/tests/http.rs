@@ -270,3 +270,23 @@ async fn arguments_are_mirrored_in_the_headers_a_schema_asks_for() {
     assert!(!answer.contains("-32020") && !answer.contains(r#""isError":true"#), "{answer}");
     house.stop().await;
 }
+
+#[tokio::test]
+async fn a_stale_definition_is_fetched_anew_when_headers_turn_out_wrong() {
+    let server = reference(&["--era", "modern"]);
+    let (house, _dir) = house(Options { protocol: Protocol::Modern, ..http(&server.url) }).await;
+    let fresh = house.catalog.offer(&common::NAME.into()).unwrap();
+    let mut stale = (*fresh).clone();
+    let item = stale.listed.iter_mut().find(|item| &*item.raw == "test_custom_header").unwrap();
+    let definition = String::from_utf8_lossy(&item.definition).replace("x-mcp-header", "x-was-header");
+    assert_ne!(definition.as_bytes(), &*item.definition);
+    item.definition = definition.clone().into();
+    house.catalog.publish(vec![(common::NAME.into(), stale.into())]);
+    let properties = mcp::view::path(&definition, &["inputSchema", "properties"]).unwrap();
+    let key = mcp::view::members(properties).unwrap()[0].key.of(properties);
+    let answer = house.call("test_custom_header", &format!(r#"{{{key}:"x"}}"#)).await.unwrap();
+    assert!(!answer.contains("-32020"), "{answer}");
+    let now = house.catalog.offer(&common::NAME.into()).unwrap();
+    assert_eq!(format!("{now:?}"), format!("{fresh:?}"));
+    house.stop().await;
+}

@@ -147,7 +147,7 @@ async fn a_catalog_is_remembered_under_its_configuration() {
 
 #[tokio::test]
 async fn a_stopped_server_leaves_nothing_behind() {
-    for flags in [&[][..], &["--linger"], &["--daemonise"]] {
+    for flags in [&[][..], &["--ignore-sigterm"], &["--daemonise"]] {
         let dir = tempdir().unwrap();
         let mark = format!("upstream-mark-{}-{}", std::process::id(), dir.path().display());
         let house = House::new(hostile(&[flags, &["--mark", &mark]].concat()), dir.path().to_owned());
