@@ -17,7 +17,7 @@ use tokio::time::{Instant, Sleep};
 use tokio_util::sync::CancellationToken;
 
 /// How long a client may take to acknowledge what was sent, in milliseconds, before it counts as gone.
-const UNACKNOWLEDGED: u32 = 30_000;
+const UNACKNOWLEDGED: u32 = 15_000;
 /// How long a request may still take once the face closes.
 const DRAIN: Duration = Duration::from_millis(500);
 

@@ -21,7 +21,7 @@ use crate::line::Out;
 use crate::watches::Watches;
 use gate::{Face, Gate};
 use guard::Guard;
-use session::Sessions;
+use session::{HttpSession, Sessions};
 use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
@@ -113,22 +113,16 @@ pub async fn serve_http(
     let tracker = TaskTracker::new();
     let kill = CancellationToken::new();
     let _end = kill.clone().drop_guard();
-    tracker.spawn(kill.clone().run_until_cancelled_owned(announce(server.clone())));
-    let served = accept(&server, listener, &tracker, &stop, &kill).await;
+    let served = tokio::select! {
+        biased;
+        served = accept(&server, listener, &tracker, &stop, &kill) => served,
+        () = announce(&server) => Ok(()),
+    };
     server.close();
     tracker.close();
     // What does not end in time is cut off by `_end`.
-    let _ = tokio::time::timeout(DRAIN, tracker_without_herald(&tracker, &kill)).await;
+    let _ = tokio::time::timeout(DRAIN, tracker.wait()).await;
     served
-}
-
-/// Waits for the connections; the herald never ends by itself.
-async fn tracker_without_herald(tracker: &TaskTracker, kill: &CancellationToken) {
-    while tracker.len() > 1 {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    kill.cancel();
-    tracker.wait().await;
 }
 
 async fn accept(
@@ -165,20 +159,17 @@ async fn accept(
     }
 }
 
-/// Tells the sessions what servers say outside any request.
-async fn announce(server: Arc<Server>) {
+/// Tells the sessions what servers say outside any request. Never ends.
+async fn announce(server: &Server) {
     let notices = server.root.gate.hub().listen();
-    let audience = || {
-        let heard = server.sessions.all().into_iter().filter(|session| session.inbox.known());
-        heard
-            .map(|session| Hearer {
-                front: session.front.clone(),
-                session: session.session.clone(),
-                out: Out::Stream(session.inbox.clone()),
-            })
-            .collect()
+    let hearer = |session: &Arc<HttpSession>| Hearer {
+        front: session.front.clone(),
+        session: session.session.clone(),
+        out: Out::Stream(session.inbox.clone()),
     };
-    herald(notices, audience).await;
+    herald(notices, || server.sessions.all().iter().filter(|session| session.inbox.known()).map(hearer).collect())
+        .await;
+    std::future::pending().await
 }
 
 impl Server {
