@@ -215,18 +215,24 @@ async fn serve(shared: &Arc<Shared>, live: &mut Live, stop: &CancellationToken) 
     }
 }
 
+const KINDS: [ItemKind; 4] = [ItemKind::Tool, ItemKind::Prompt, ItemKind::Resource, ItemKind::Template];
+
 /// Puts what was listed into the catalog, if it is new, and onto the disk.
 async fn publish(shared: &Arc<Shared>, session: &Session, parts: crate::lists::Parts, first: bool) {
     let Some(peer) = session.peer() else { return };
     let name = &shared.options.name;
+    let kinds: Vec<ItemKind> = parts.iter().map(|(kind, _)| *kind).collect();
     let before = shared.world.catalog.offer(name);
     let offer = Arc::new(merge(peer, parts, before.as_deref()));
     let changed = changes(before.as_deref(), &offer);
+    // What a server announces is passed on even if it lists the same again: that is for the client to find out.
+    let announced = |kind: &ItemKind| !first && kinds.contains(kind);
     let same = before.as_deref().is_some_and(|before| changed.is_empty() && catalog_file::same_facts(before, &offer));
     if !same {
         shared.world.catalog.publish(vec![(name.clone(), offer.clone())]);
-        changed.iter().for_each(|kind| shared.world.hub.list_changed(*kind, name));
     }
+    let told = KINDS.iter().filter(|kind| changed.contains(kind) || announced(kind));
+    told.for_each(|kind| shared.world.hub.list_changed(*kind, name));
     if first || !same {
         let (shared, era) = (shared.clone(), peer.revision.era());
         // A failed write costs a slower start next time; it is reported there and harms nothing else.
@@ -239,6 +245,5 @@ fn changes(before: Option<&Offer>, after: &Offer) -> Vec<ItemKind> {
         let listed = offer.map_or(&[][..], |offer| &offer.listed);
         listed.iter().filter(|item| item.kind == kind).map(|item| item.definition.clone()).collect()
     };
-    let kinds = [ItemKind::Tool, ItemKind::Prompt, ItemKind::Resource, ItemKind::Template];
-    kinds.into_iter().filter(|kind| of(before, *kind) != of(Some(after), *kind)).collect()
+    KINDS.into_iter().filter(|kind| of(before, *kind) != of(Some(after), *kind)).collect()
 }
