@@ -4,12 +4,14 @@
 //! untouched. There is no policy here and no model of MCP's types: a reader that needs a member asks
 //! [`view`] for it, a writer that changes one says so to [`splice`].
 
+mod escape;
 pub mod frame;
 pub mod headers;
 pub mod http_sse;
 pub mod json;
 pub mod limits;
 pub mod revision;
+mod salvage;
 pub mod splice;
 pub mod sse;
 pub mod stdio;

@@ -1,6 +1,7 @@
 //! Small readers for the few members that are decided on. They read the raw text and change nothing.
 
-use crate::json::{Flaw, Member, Members, Scan, Span, unescape};
+use crate::escape::unescape;
+use crate::json::{Flaw, Member, Members, Scan, Span};
 use std::borrow::Cow;
 
 /// How deep the readers below follow nesting; the frame was already held to the configured depth.
