@@ -2,8 +2,8 @@
 
 use std::process::ExitCode;
 
-use toolgate::{SUPERVISE, cli};
 use toolgate::config::Env;
+use toolgate::{SUPERVISE, cli};
 
 fn main() -> ExitCode {
     let args: Vec<_> = std::env::args_os().collect();

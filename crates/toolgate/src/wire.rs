@@ -134,7 +134,8 @@ fn recorder(config: &Config) -> Result<(Recorder, JoinHandle<()>), Failure> {
     let system = Arc::new(System);
     let audit = config.state_dir().join("audit");
     let segments = store::Segments::open(&audit, options::ledger_door()).map_err(|error| {
-        Failure::new(Code::StoreUnavailable, format!("the ledger cannot be opened: {error}"))
+        Failure::new(Code::StoreUnavailable, "the ledger cannot be opened")
+            .caused_by(error)
             .hint("every call is recorded, so without a ledger nothing runs; check permissions and space")
     })?;
     let (recorder, writer) = Recorder::new(segments, system, config.limits.max_concurrent_calls);
@@ -148,6 +149,9 @@ fn recorder(config: &Config) -> Result<(Recorder, JoinHandle<()>), Failure> {
 fn recover_behind(audit: PathBuf) {
     tokio::task::spawn_blocking(move || match store::recover(&audit, &System) {
         Ok(done) => {
+            for path in &done.damaged {
+                tracing::error!(target: "mcp::ledger", path = %path.display(), "a segment was changed by somebody else");
+            }
             for (path, why) in &done.failed {
                 tracing::warn!(target: "mcp::ledger", path = %path.display(), why, "a segment could not be recovered");
             }
@@ -162,6 +166,21 @@ fn start_eager(gate: &Gate, servers: &[&Server]) {
             tracing::warn!(target: "mcp::manager", server = %server.name, error = %failure, "not started");
         }
     }
+}
+
+/// Waits until every server that the configuration calls `required` is usable.
+///
+/// # Errors
+/// The failures of those that are not, in one text.
+pub async fn require(house: &House, config: &Config) -> Result<(), Failure> {
+    let required =
+        house.upstreams.iter().filter(|up| config.servers.get(up.name().as_str()).is_some_and(|s| s.required));
+    let outcomes = futures_util::future::join_all(required.map(|up| settled(up))).await;
+    let faults: Vec<_> = outcomes.into_iter().filter_map(Result::err).collect();
+    let Some(first) = faults.first() else { return Ok(()) };
+    let texts: Vec<_> = faults.iter().map(ToString::to_string).collect();
+    let failure = Failure::new(first.code, format!("required MCP servers failed to initialize: {}", texts.join("; ")));
+    Err(failure.hint("correct them, or set `required = false` under `[mcp_servers.NAME]`"))
 }
 
 impl House {

@@ -125,7 +125,10 @@ fn every_call_and_refusal_is_in_the_ledger_with_its_thread() {
     let of = |word: &str| events.iter().filter(|event| event["event"] == word).collect::<Vec<_>>();
     let attempt = of("attempt")[0];
     assert_eq!((&attempt["server"], &attempt["name"]), (&json!("fx"), &json!("echo")));
-    assert_eq!((&attempt["thread"], &attempt["parent_thread"], &attempt["turn"]), (&json!("th-1"), &json!("th-0"), &json!("tu-7")));
+    assert_eq!(
+        (&attempt["thread"], &attempt["parent_thread"], &attempt["turn"]),
+        (&json!("th-1"), &json!("th-0"), &json!("tu-7"))
+    );
     assert_eq!(attempt["client"], "testkit");
     let end = of("end").into_iter().find(|end| end["id"] == attempt["id"]).expect("its end");
     assert_eq!(end["end"], "finished");
@@ -157,7 +160,10 @@ fn progress_comes_before_the_answer_with_the_callers_token() {
         if json["id"] == id {
             break;
         }
-        assert_eq!((message.method().as_str(), &json["params"]["progressToken"]), ("notifications/progress", &json!("tok-1")));
+        assert_eq!(
+            (message.method().as_str(), &json["params"]["progressToken"]),
+            ("notifications/progress", &json!("tok-1"))
+        );
         seen.push(json["params"]["progress"].as_f64().expect("a number"));
     }
     assert_eq!(seen.len(), 5, "{seen:?}");
@@ -178,7 +184,8 @@ fn a_cancelled_call_is_cancelled_at_the_server_and_never_answered() {
     assert_eq!(client.call("fx__echo", &json!({"text": "still here"})).text_block(), "still here");
     assert!(client.next_message(Duration::from_millis(100)).is_none_or(|message| message.json()["id"] != id));
     assert!(client.close().success());
-    let ends: Vec<_> = setup.events().iter().filter(|event| event["event"] == "end").map(|event| event["end"].clone()).collect();
+    let ends: Vec<_> =
+        setup.events().iter().filter(|event| event["event"] == "end").map(|event| event["end"].clone()).collect();
     assert_eq!(ends, [json!("abandoned"), json!("finished")]);
 }
 
@@ -208,7 +215,8 @@ fn a_test_says_how_far_a_server_got() {
         let output = setup.run(&["mcp", "test", name]).run();
         assert_eq!(output.status, Some(status), "{name}: {output:#?}");
     }
-    let json = setup.run(&["mcp", "test", "good", "--tool", "echo", "--args", r#"{"text":"x"}"#, "--json"]).run().json();
+    let json =
+        setup.run(&["mcp", "test", "good", "--tool", "echo", "--args", r#"{"text":"x"}"#, "--json"]).run().json();
     let steps: Vec<_> = json["steps"].as_array().expect("steps").iter().map(|step| step["step"].clone()).collect();
     assert_eq!(steps, ["start", "ping", "list", "call"]);
 }

@@ -19,7 +19,7 @@ pub(crate) fn asked(session: &Arc<Session>, frame: Frame, via: Via) {
     let method = frame.method().into_owned();
     let own = match method.as_str() {
         "ping" => Some("{}".to_owned()),
-        "roots/list" if !session.shared.options.roots.is_empty() => Some(roots(session)),
+        "roots/list" if !session.shared.options.roots.is_empty() => Some(roots(&session.shared.options.roots)),
         _ => None,
     };
     if let Some(result) = own {
@@ -28,7 +28,7 @@ pub(crate) fn asked(session: &Arc<Session>, frame: Frame, via: Via) {
     let caller = concerned(session, via).filter(|caller| can(caller, &method, &frame));
     match caller {
         Some(caller) => relay(session, caller, frame, method),
-        None => session.tell_later(refusal(&frame, &method)),
+        None => session.tell_later(refusal(session, &frame, &method)),
     }
 }
 
@@ -58,7 +58,7 @@ fn relay(session: &Arc<Session>, caller: Caller, frame: Frame, method: String) {
     session.shared.world.tasks.clone().spawn(async move {
         let _turn = turn;
         let said = receiver.await.ok().and_then(|said| readdress(&said, &frame));
-        let message = said.unwrap_or_else(|| refusal(&frame, &method));
+        let message = said.unwrap_or_else(|| refusal(&session, &frame, &method));
         if session.tell(message).await.is_err() {
             tracing::debug!(target: "mcp::client", server = %session.shared.options.name, "an answer was not sent");
         }
@@ -77,11 +77,11 @@ fn readdress(said: &Wire, asked: &Frame) -> Option<Bytes> {
 }
 
 /// What a server hears when nobody can be asked.
-fn refusal(frame: &Frame, method: &str) -> Bytes {
+fn refusal(session: &Session, frame: &Frame, method: &str) -> Bytes {
     let error = |code: i64, text: &str| format!("{{\"code\":{code},\"message\":{}}}", view::quoted(text));
     match method {
         "elicitation/create" => answer(frame, "result", r#"{"action":"cancel"}"#),
-        "roots/list" => answer(frame, "result", r#"{"roots":[]}"#),
+        "roots/list" => answer(frame, "result", &roots(session.shared.options.workspace.as_slice())),
         "sampling/createMessage" => {
             answer(frame, "error", &error(-1, "nobody who can sample is known to have caused this request"))
         }
@@ -94,8 +94,8 @@ fn answer(frame: &Frame, member: &str, body: &str) -> Bytes {
     format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"{member}\":{body}}}").into()
 }
 
-fn roots(session: &Session) -> String {
-    let roots: Vec<String> = session.shared.options.roots.iter().map(root).collect();
+fn roots(roots: &[crate::options::Root]) -> String {
+    let roots: Vec<String> = roots.iter().map(root).collect();
     format!("{{\"roots\":[{}]}}", roots.join(","))
 }
 

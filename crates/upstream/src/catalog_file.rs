@@ -28,6 +28,17 @@ pub fn load_catalog(state_dir: &Path, servers: &[&Options]) -> Vec<(ServerName, 
     known.collect()
 }
 
+/// Forgets what is known of a server. That nothing was known is no failure.
+///
+/// # Errors
+/// When the file cannot be removed.
+pub fn forget_catalog(state_dir: &Path, server: &ServerName) -> io::Result<()> {
+    match fs::remove_file(path(state_dir, server)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
 /// The era a server spoke last.
 pub(crate) fn remembered_era(state_dir: &Path, options: &Options) -> Option<Era> {
     // The head of the file has it: no need to read what it lists.

@@ -31,7 +31,7 @@ mod subscriptions;
 mod supervisor;
 mod upstream;
 
-pub use catalog_file::load_catalog;
+pub use catalog_file::{forget_catalog, load_catalog};
 pub use lifecycle::{LinkState, Toolset};
 pub use options::{ClientInfo, HttpOptions, Options, Protocol, Root, StdioOptions, Transport, World};
 pub use upstream::Upstream;

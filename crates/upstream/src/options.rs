@@ -24,6 +24,8 @@ pub struct Options {
     pub protocol: Protocol,
     /// The roots that the server is told of.
     pub roots: Vec<Root>,
+    /// The directory that is its root where neither `roots` nor the caller names one.
+    pub workspace: Option<Root>,
     /// Calls that may be under way at once; more wait their turn.
     pub max_concurrent_calls: usize,
     /// Names this configuration: what was remembered under another digest is forgotten.

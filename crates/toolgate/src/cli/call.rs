@@ -54,10 +54,8 @@ pub fn run(args: &CallArgs, cx: &Context) -> Result<(), Failure> {
 async fn call(args: &CallArgs, arguments: &str, cx: &Context, house: &wire::House) -> Result<Answer, Failure> {
     super::items::know(house, &args.tool, cx).await;
     let mut agent = Agent::meet(house.gate.clone(), Face::All, Limits::default()).await?;
-    let params = format!(
-        r#"{{"name":{},"arguments":{arguments},"_meta":{{"progressToken":1}}}}"#,
-        view::quoted(&args.tool)
-    );
+    let params =
+        format!(r#"{{"name":{},"arguments":{arguments},"_meta":{{"progressToken":1}}}}"#, view::quoted(&args.tool));
     let mut heard = |frame: &Frame| tell(args, cx, frame);
     let answer = tokio::select! {
         answer = agent.request("tools/call", &params, &mut heard) => answer,
@@ -108,10 +106,10 @@ fn tell(args: &CallArgs, cx: &Context, frame: &Frame) {
         let _ = cx.ui.out(&format!("{}\n", frame.text()));
         return;
     }
-    if args.stream || std::io::stderr().is_terminal() {
-        if let Some(text) = content::notification(frame) {
-            cx.ui.status(&text);
-        }
+    if let Some(text) = content::notification(frame)
+        && (args.stream || std::io::stderr().is_terminal())
+    {
+        cx.ui.status(&text);
     }
 }
 
@@ -148,7 +146,11 @@ mod tests {
     #[test]
     fn arguments_reach_the_server_as_they_were_typed() {
         check(None, &[], "{}");
-        check(Some(r#" {"n": 1.10, "big": 18446744073709551617} "#), &[], r#"{"n": 1.10, "big": 18446744073709551617}"#);
+        check(
+            Some(r#" {"n": 1.10, "big": 18446744073709551617} "#),
+            &[],
+            r#"{"n": 1.10, "big": 18446744073709551617}"#,
+        );
         check(None, &["a=1", "b=x y", "c=[true]"], r#"{"a":1,"b":"x y","c":[true]}"#);
         check(Some("[1]"), &[], "`--args`: not an object");
         check(None, &["a"], "`--arg a` is not KEY=VALUE");

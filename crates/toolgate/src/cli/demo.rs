@@ -48,7 +48,9 @@ pub fn run(args: &DemoArgs, cx: &Context) -> Result<(), Failure> {
             return show(home.path(), cx, None).await;
         }
         let Some(npx) = npx(cx) else {
-            cx.ui.status("Node is not there (no `npx` in PATH), so the built-in server stands in for the reference server");
+            cx.ui.status(
+                "Node is not there (no `npx` in PATH), so the built-in server stands in for the reference server",
+            );
             return show(home.path(), cx, None).await;
         };
         cx.ui.status(&format!("starting {} with npx (the first time, npm fetches it) …", package()));
@@ -126,7 +128,14 @@ async fn converse(home: &Path, cx: &Context, house: &House, real: bool) -> Resul
         )),
     };
     stop.cancel();
-    Ok(Shown { url, tool: tool.to_owned(), arguments: raw(&arguments), result: raw(&result?), record: Vec::new(), real })
+    Ok(Shown {
+        url,
+        tool: tool.to_owned(),
+        arguments: raw(&arguments),
+        result: raw(&result?),
+        record: Vec::new(),
+        real,
+    })
 }
 
 /// A client like any other: it shakes hands, then calls.

@@ -200,7 +200,8 @@ impl Report for List {
             return format!("No {} to show.\n", self.word());
         }
         let tools = self.kind == ItemKind::Tool;
-        let mut table = Table::new(if tools { vec!["Name", "Runs", "Description"] } else { vec!["Name", "Server", "Description"] });
+        let mut table =
+            Table::new(if tools { vec!["Name", "Runs", "Description"] } else { vec!["Name", "Server", "Description"] });
         for row in &self.items {
             let middle = match row.decision {
                 Some("allow") => "unasked".to_owned(),

@@ -1,4 +1,4 @@
-//! `toolgate mcp remove NAME`: takes a server's entry out of the files, and nothing else.
+//! `toolgate mcp remove NAME`: takes a server's entry out of the files, and forgets what it listed.
 
 use clap::Args;
 use serde::Serialize;
@@ -29,6 +29,8 @@ pub fn run(args: &RemoveArgs, cx: &Context) -> Result<(), Failure> {
     if files.is_empty() && !args.if_exists {
         return Err(unknown_server(name, &cx.files()?));
     }
+    upstream::forget_catalog(&cx.home.join("toolgate"), &name.into())
+        .map_err(|error| Failure::io("forget what the server listed", error))?;
     cx.ui.report(&Removed { schema: "toolgate.remove/1", name, removed: !files.is_empty(), files })
 }
 

@@ -60,6 +60,10 @@ pub fn run(args: &ServeArgs, cx: &Context) -> Result<(), Failure> {
     };
     runtime::block_on(async {
         let house = wire::build(&config, &cx.env, &selection)?;
+        if let Err(failure) = wire::require(&house, &config).await {
+            house.stop().await;
+            return Err(failure);
+        }
         let stop = CancellationToken::new();
         let options = downstream::Options { limits: wire::client_limits(&config), ..face_options(face) };
         let (stdin, stdout) = (mcp::stdio::process::stdin(), mcp::stdio::process::stdout());

@@ -160,7 +160,13 @@ impl Report for Test {
         let mut text = String::new();
         for step in &self.steps {
             let mark = if step.ok { "ok" } else { "FAILED" };
-            let _ = writeln!(text, "{:<6} {:>6} ms  {mark:<6} {}", step.step, step.ms, super::content::visible(&step.detail));
+            let _ = writeln!(
+                text,
+                "{:<6} {:>6} ms  {mark:<6} {}",
+                step.step,
+                step.ms,
+                super::content::visible(&step.detail)
+            );
         }
         for line in &self.stderr {
             let _ = writeln!(text, "  it printed: {}", super::content::visible(line));

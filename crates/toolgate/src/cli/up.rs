@@ -42,6 +42,10 @@ pub fn run(args: &UpArgs, cx: &Context) -> Result<(), Failure> {
         let listener = TcpListener::bind(listen).await.map_err(|error| busy(listen, error))?;
         let address = listener.local_addr().map_err(|error| Failure::io("listen", error))?;
         let house = wire::build(&config, &cx.env, &Selection::Enabled)?;
+        if let Err(failure) = wire::require(&house, &config).await {
+            house.stop().await;
+            return Err(failure);
+        }
         let stop = CancellationToken::new();
         let options = downstream::Options { limits: wire::client_limits(&config), ..serve::face_options(Face::All) };
         let http = HttpOptions::new(auth(token.as_ref()));
@@ -66,8 +70,11 @@ fn token(no_auth: bool, listen: SocketAddr, cx: &Context) -> Result<Option<Token
         return Token::load_or_make(&cx.home.join("toolgate")).map(Some);
     }
     if !is_loopback(listen.ip()) {
-        return Err(Failure::new(Code::Usage, format!("`--no-auth` is possible on a loopback address alone, not on {listen}"))
-            .hint("leave `--no-auth` away, or listen on 127.0.0.1"));
+        return Err(Failure::new(
+            Code::Usage,
+            format!("`--no-auth` is possible on a loopback address alone, not on {listen}"),
+        )
+        .hint("leave `--no-auth` away, or listen on 127.0.0.1"));
     }
     cx.ui.warning("no token is asked for: every program on this machine can call your servers", None);
     Ok(None)

@@ -32,6 +32,11 @@ impl Failure {
         Self { hint: Some(hint.into()), ..self }
     }
 
+    /// The same with what is behind it.
+    pub fn caused_by(self, source: impl Error + Send + Sync + 'static) -> Self {
+        Self { source: Some(Box::new(source)), ..self }
+    }
+
     /// The system would not.
     pub fn io(what: &str, error: io::Error) -> Self {
         Self { source: Some(Box::new(error)), ..Self::new(Code::Io, format!("cannot {what}")) }

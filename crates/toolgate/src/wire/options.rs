@@ -69,11 +69,7 @@ fn mode(mode: ApprovalMode) -> Mode {
 
 /// Every secret these servers are given.
 pub fn secrets(servers: &[&Server], env: &Env) -> Vec<Secret> {
-    servers
-        .iter()
-        .flat_map(|server| config::secrets(server, env))
-        .map(|secret| Secret::new(secret.expose()))
-        .collect()
+    servers.iter().flat_map(|server| config::secrets(server, env)).map(|secret| Secret::new(secret.expose())).collect()
 }
 
 /// Who we are to servers.
@@ -109,6 +105,7 @@ pub fn upstream(config: &Config, server: &Server, env: &Env) -> Result<upstream:
             config::Protocol::Modern => upstream::Protocol::Modern,
         },
         roots: roots(server),
+        workspace: workspace(env),
         max_concurrent_calls: server.limits.max_concurrent_calls,
         config_digest: digest(config, server, env),
         limits,
@@ -128,6 +125,11 @@ fn child(server: &Server, stdio: &Stdio, env: &Env) -> upstream::Transport {
 }
 
 fn address(server: &Server, http: &Http, env: &Env) -> Result<upstream::Transport, Failure> {
+    if http.headers_helper.is_some() {
+        let message = format!("server `{}`: `http_headers_helper` is not supported yet", server.name);
+        return Err(Failure::new(Code::ConfigInvalid, message)
+            .hint("use `env_http_headers` or `bearer_token_env_var` with a variable that holds the value"));
+    }
     let mut headers: Vec<(String, Secret)> =
         http.headers.iter().map(|(name, value)| (name.clone(), Secret::new(value.expose()))).collect();
     for (name, variable) in &http.env_headers {
@@ -153,6 +155,13 @@ fn roots(server: &Server) -> Vec<upstream::Root> {
         None => stdio.cwd.iter().cloned().collect(),
     };
     dirs.iter().filter_map(|dir| std::path::absolute(dir).ok()).map(|dir| root(&dir)).collect()
+}
+
+/// Where toolgate was started: for an agent's gate, the project the agent works in.
+fn workspace(env: &Env) -> Option<upstream::Root> {
+    let dir = std::env::current_dir().ok().filter(|dir| *dir != Path::new("/"))?;
+    // A gate that was started at home serves no project, and home is no root to hand out unasked.
+    (env.filled("HOME").map(Path::new) != Some(&dir)).then(|| root(&dir))
 }
 
 fn root(dir: &Path) -> upstream::Root {

@@ -36,8 +36,11 @@ impl Token {
         let io = |error| Failure::io(&format!("read the token {}", path.display()), error);
         let mode = std::fs::metadata(path).map_err(io)?.mode();
         if mode & 0o077 != 0 {
-            return Err(Failure::new(Code::ConfigInvalid, format!("the token {} can be read by others", path.display()))
-                .hint(format!("delete it, so that a new one is made: rm {}", path.display())));
+            return Err(Failure::new(
+                Code::ConfigInvalid,
+                format!("the token {} can be read by others", path.display()),
+            )
+            .hint(format!("delete it, so that a new one is made: rm {}", path.display())));
         }
         let text = std::fs::read_to_string(path).map_err(io)?.trim().to_owned();
         if text.len() < 16 {

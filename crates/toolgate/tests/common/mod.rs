@@ -2,6 +2,9 @@
 
 #![expect(dead_code, reason = "each test program uses its own part of this")]
 
+pub mod real;
+pub mod up;
+
 use serde_json::{Value, json};
 use testkit::cli::{Cmd, Home};
 use testkit::client::Client;
@@ -83,7 +86,9 @@ impl Setup {
             .unwrap_or_default();
         files.sort();
         let texts = files.iter().filter_map(|path| std::fs::read_to_string(path).ok());
-        texts.flat_map(|text| text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect::<Vec<_>>()).collect()
+        texts
+            .flat_map(|text| text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect::<Vec<_>>())
+            .collect()
     }
 
     /// The processes of this home that are still there.

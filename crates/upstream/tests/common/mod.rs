@@ -135,6 +135,7 @@ pub fn options(transport: Transport) -> Options {
         idle_timeout: None,
         protocol: Protocol::Auto,
         roots: Vec::new(),
+        workspace: None,
         max_concurrent_calls: 64,
         config_digest: "digest".to_owned(),
         limits: mcp::Limits::default(),
