@@ -2,6 +2,9 @@
 
 mod index;
 mod naming;
+mod similar;
+
+pub(crate) use similar::similar;
 
 pub use naming::{Naming, PrefixStyle};
 
@@ -10,7 +13,7 @@ use crate::words::{Face, ItemKind, Place, ServerName, Target};
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use index::Index;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// What a tool's annotations claim. `None` where they are silent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -117,7 +120,8 @@ impl Item {
 pub struct Catalog {
     index: ArcSwap<Index>,
     naming: Naming,
-    /// Held while the next index is built, so that two publishers cannot lose each other's change.
+    /// Held while the next index is built, so that two publishers cannot lose each other's change. It guards no
+    /// data, so a publisher that panicked leaves nothing half done.
     publishing: Mutex<()>,
 }
 
@@ -130,7 +134,7 @@ impl Catalog {
 
     /// Replaces what some servers offer. Servers that are not in the catalog are ignored.
     pub fn publish(&self, offers: Vec<(ServerName, Arc<Offer>)>) {
-        let _turn = self.publishing.lock().expect("building an index does not panic");
+        let _turn = self.publishing.lock().unwrap_or_else(PoisonError::into_inner);
         let now = self.index.load();
         let mut servers = now.servers.clone();
         for (name, offer) in offers {
@@ -167,7 +171,8 @@ impl Catalog {
     /// The item a target means on a face.
     ///
     /// # Errors
-    /// [`Refusal::Unknown`] or [`Refusal::Ambiguous`].
+    /// [`Refusal::Unknown`], without suggestions, or [`Refusal::Ambiguous`]. Both are from before policy: see
+    /// [`crate::Gate::call`] for what a caller may be told of them.
     pub fn resolve(&self, face: &Face, target: &Target) -> Result<Arc<Item>, Refusal> {
         self.index.load().resolve(face, target)
     }

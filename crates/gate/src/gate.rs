@@ -1,7 +1,7 @@
 //! The one path of a call.
 
 use crate::Code;
-use crate::catalog::{Catalog, Item};
+use crate::catalog::{Catalog, Item, similar};
 use crate::hub::Hub;
 use crate::ledger::{End, Entry, Recorder};
 use crate::mask::{Masks, Unmasked};
@@ -164,7 +164,7 @@ impl Gate {
     pub async fn call(&self, call: Call) -> Result<Reply, Failure> {
         let item = match self.catalog.resolve(&call.face, &call.target) {
             Ok(item) => item,
-            Err(refusal) => return Err(self.refuse(&call, None, refusal)),
+            Err(refusal) => return Err(self.refuse(&call, None, self.told_of(&call, refusal))),
         };
         let grant = match self.policy.decide(&item) {
             Decision::Allow(grant) => grant,
@@ -213,6 +213,28 @@ impl Gate {
     /// [`Failure`] if there is no such server, or policy or ledger say no.
     pub fn start(&self, server: &ServerName) -> Result<(), Failure> {
         self.ensure_started(self.source(server)?)
+    }
+
+    /// What the caller of an unknown name may be told of it: names that it sees and perhaps meant. A name that
+    /// policy hides is as unknown as one that does not exist.
+    fn told_of(&self, call: &Call, refusal: Refusal) -> Refusal {
+        let (kind, asked, meant) = match refusal {
+            Refusal::Unknown { kind, asked, .. } => (kind, asked, None),
+            Refusal::Ambiguous { asked, first, second } => (call.target.kind(), asked, Some([first, second])),
+            other => return other,
+        };
+        let (_, shown) = self.visible(&call.face, kind);
+        let names = || shown.iter().map(|item| item.name_on(&call.face));
+        let similar = match meant {
+            None => similar(&asked, shown.iter().map(|item| (item.name_on(&call.face), &*item.raw))),
+            Some([first, second]) if [&first, &second].into_iter().all(|name| names().any(|shown| shown == name)) => {
+                return Refusal::Ambiguous { asked, first, second };
+            }
+            Some(meant) => names().filter(|name| meant.iter().any(|meant| meant == name)).collect(),
+        };
+        // Names are a server's words.
+        let similar = similar.into_iter().map(|name| self.masks.text(name)).collect();
+        Refusal::Unknown { kind, asked, similar }
     }
 
     async fn open(&self, call: Call, item: Arc<Item>, grant: Grant) -> Result<(Permit, Entry), Failure> {

@@ -23,6 +23,10 @@ pub enum Notice {
     Log(ServerName, Wire),
 }
 
+/// The longest message that is passed on outside a call, in bytes: a server must not be able to fill the memory
+/// with what nobody asked for.
+const LONGEST_NOTICE: usize = 256 << 10;
+
 /// Sends notices to all listeners. A listener that lags misses some and is told so by its receiver.
 pub struct Hub {
     masks: Arc<Masks>,
@@ -47,18 +51,45 @@ impl Hub {
 
     /// A server says that the resource at `uri` changed.
     pub fn resource_updated(&self, server: &ServerName, uri: &str, said: Unmasked) {
-        let wire = self.masks.apply(said).wire;
-        self.send(Notice::ResourceUpdated { server: server.clone(), uri: uri.into(), wire });
+        if let Some(wire) = self.masked(server, said) {
+            self.send(Notice::ResourceUpdated { server: server.clone(), uri: uri.into(), wire });
+        }
     }
 
     /// A server logged something that belongs to no call.
     pub fn log(&self, server: &ServerName, said: Unmasked) {
-        let wire = self.masks.apply(said).wire;
-        self.send(Notice::Log(server.clone(), wire));
+        if let Some(wire) = self.masked(server, said) {
+            self.send(Notice::Log(server.clone(), wire));
+        }
+    }
+
+    fn masked(&self, server: &ServerName, said: Unmasked) -> Option<Wire> {
+        if said.bytes() > LONGEST_NOTICE {
+            tracing::debug!(target: "mcp::client", %server, bytes = said.bytes(), "a notification was too long");
+            return None;
+        }
+        Some(self.masks.apply(said).wire)
     }
 
     fn send(&self, notice: Notice) {
         // Nobody listening is not a failure: there may be no session.
         let _ = self.sender.send(notice);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::words::{Parts, ReplyKind};
+
+    #[test]
+    fn what_nobody_asked_for_is_passed_on_only_while_it_is_short() {
+        let hub = Hub::new(Arc::new(Masks::new(&[])), 4);
+        let mut notices = hub.listen();
+        for bytes in [LONGEST_NOTICE + 1, 5] {
+            let wire = Wire { json: vec![b'1'; bytes].into(), parts: Parts::default() };
+            hub.log(&"s".into(), Unmasked::message(wire, ReplyKind::Result));
+        }
+        assert!(matches!(notices.try_recv(), Ok(Notice::Log(_, wire)) if wire.json.len() == 5));
     }
 }

@@ -50,6 +50,11 @@ impl Unmasked {
         Self { wire, kind, tool_error: false }
     }
 
+    /// How long it is.
+    pub(crate) fn bytes(&self) -> usize {
+        self.wire.json.len()
+    }
+
     /// The same, for a tool that ran and said `isError`.
     #[must_use]
     pub fn with_tool_error(self, tool_error: bool) -> Self {

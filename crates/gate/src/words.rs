@@ -48,22 +48,17 @@ pub enum Principal {
 }
 
 /// What a caller said about itself and its conversation. Recorded, never decided on.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Trace {
     /// The client's own name.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub client: Option<Arc<str>>,
     /// The agent's session.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub session: Option<Box<str>>,
     /// The agent's thread.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub thread: Option<Box<str>>,
     /// The thread that started this thread.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub parent_thread: Option<Box<str>>,
     /// The turn within the thread.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub turn: Option<Box<str>>,
 }
 
@@ -123,6 +118,16 @@ impl Target {
             Self::Tool(name) | Self::Prompt(name) => name,
             Self::Resource(uri) | Self::Subscribe(uri) | Self::Unsubscribe(uri) => uri,
             Self::Completion(Reference::Prompt(name) | Reference::Resource(name)) => name,
+        }
+    }
+
+    /// What kind of item it names.
+    pub fn kind(&self) -> ItemKind {
+        match self {
+            Self::Tool(_) => ItemKind::Tool,
+            Self::Prompt(_) | Self::Completion(Reference::Prompt(_)) => ItemKind::Prompt,
+            Self::Resource(_) | Self::Subscribe(_) | Self::Unsubscribe(_) => ItemKind::Resource,
+            Self::Completion(Reference::Resource(_)) => ItemKind::Template,
         }
     }
 

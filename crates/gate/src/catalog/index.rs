@@ -22,11 +22,12 @@ pub(super) struct Index {
 impl Index {
     pub fn build(epoch: u64, servers: Vec<(ServerName, Option<Arc<Offer>>)>, naming: &Naming) -> Self {
         let mut items = collect(&servers);
-        expose(&mut items, naming);
+        let names: Vec<&ServerName> = servers.iter().map(|(name, _)| name).collect();
+        expose(&mut items, naming, &names);
         let (mut exposed, mut aliases) = (Names::new(), Names::new());
         for (at, item) in items.iter().enumerate() {
             exposed.entry((item.kind, item.exposed.clone())).or_default().push(at);
-            for alias in spellings(item) {
+            for alias in spellings(item, &names) {
                 let entry = aliases.entry((item.kind, alias)).or_default();
                 if !entry.contains(&at) {
                     entry.push(at);
@@ -69,7 +70,7 @@ impl Index {
                 first: first.exposed.to_string(),
                 second: second.exposed.to_string(),
             }),
-            _ => Err(self.unknown(face, kind, asked)),
+            _ => Err(unknown(kind, asked)),
         }
     }
 
@@ -94,26 +95,13 @@ impl Index {
             .filter(|(name, offer)| shows(face, name) && offer.as_ref().is_some_and(|offer| offer.serves_resources));
         match (serving.next(), serving.next()) {
             (Some((server, _)), None) => Ok(Arc::new(Item::unlisted(server, uri))),
-            _ => Err(self.unknown(face, ItemKind::Resource, uri)),
+            _ => Err(unknown(ItemKind::Resource, uri)),
         }
     }
+}
 
-    fn unknown(&self, face: &Face, kind: ItemKind, asked: &str) -> Refusal {
-        let mut similar: Vec<(f64, String)> = self
-            .items
-            .iter()
-            .filter(|item| item.kind == kind && shows(face, &item.server))
-            .map(|item| {
-                let name = item.name_on(face);
-                let score = strsim::jaro_winkler(name, asked).max(strsim::jaro_winkler(&item.raw, asked));
-                (score, name.to_owned())
-            })
-            .filter(|(score, _)| *score > 0.85)
-            .collect();
-        similar.sort_by(|a, b| b.0.total_cmp(&a.0));
-        similar.truncate(3);
-        Refusal::Unknown { kind, asked: asked.to_owned(), similar: similar.into_iter().map(|(_, name)| name).collect() }
-    }
+fn unknown(kind: ItemKind, asked: &str) -> Refusal {
+    Refusal::Unknown { kind, asked: asked.to_owned(), similar: Vec::new() }
 }
 
 fn collect(servers: &[(ServerName, Option<Arc<Offer>>)]) -> Vec<Item> {
@@ -134,7 +122,7 @@ fn collect(servers: &[(ServerName, Option<Arc<Offer>>)]) -> Vec<Item> {
 }
 
 /// Gives every tool and prompt its exposed name; whoever collides is marked, both sides.
-fn expose(items: &mut [Item], naming: &Naming) {
+fn expose(items: &mut [Item], naming: &Naming, servers: &[&ServerName]) {
     let mut bare_names: HashMap<(ItemKind, String), usize> = HashMap::new();
     for item in items.iter().filter(|item| named(item)) {
         *bare_names.entry((item.kind, legal(&item.raw))).or_default() += 1;
@@ -143,8 +131,9 @@ fn expose(items: &mut [Item], naming: &Naming) {
         let bare = legal(&item.raw);
         let shared = bare_names[&(item.kind, bare.clone())] > 1;
         let name = match naming.style(&item.server) {
+            PrefixStyle::Never if foreign(&bare, &item.server, servers) => naming.marked(bare, &item.server, &item.raw),
             PrefixStyle::Never => bare,
-            PrefixStyle::Conditional if !shared => bare,
+            PrefixStyle::Conditional if !shared && !foreign(&bare, &item.server, servers) => bare,
             PrefixStyle::Conditional | PrefixStyle::Always => naming.prefixed(&item.server, &item.raw),
         };
         item.exposed = naming.fit(name, &item.server, &item.raw).into();
@@ -164,35 +153,80 @@ fn named(item: &Item) -> bool {
     matches!(item.kind, ItemKind::Tool | ItemKind::Prompt)
 }
 
+/// Whether `name` reads as if it were one of another server's. Such a name is never given to an item: while that
+/// server was not seen yet, or no longer lists its own, calls meant for it would go to whoever claims it.
+fn foreign(name: &str, own: &ServerName, servers: &[&ServerName]) -> bool {
+    let name = name.strip_prefix("mcp__").unwrap_or(name);
+    let is_of = |server: &str| name.strip_prefix(server).is_some_and(|rest| rest.starts_with("__"));
+    name.contains("__")
+        && servers.iter().any(|server| *server != own && (is_of(server.as_str()) || is_of(&legal(server.as_str()))))
+}
+
 /// Other names under which people and clients know an item.
-fn spellings(item: &Item) -> Vec<Box<str>> {
+fn spellings(item: &Item, servers: &[&ServerName]) -> Vec<Box<str>> {
     if !named(item) {
         return Vec::new();
     }
     let (server, raw) = (item.server.as_str(), &*item.raw);
-    let mut names = vec![format!("{server}__{raw}"), format!("mcp__{server}__{raw}"), raw.to_owned()];
+    let mut names = vec![format!("{server}__{raw}"), format!("mcp__{server}__{raw}")];
     let (legal_server, legal_raw) = (legal(server), legal(raw));
     if legal_server != server || legal_raw != raw {
-        names.extend([format!("{legal_server}__{legal_raw}"), format!("mcp__{legal_server}__{legal_raw}"), legal_raw]);
+        names.extend([format!("{legal_server}__{legal_raw}"), format!("mcp__{legal_server}__{legal_raw}")]);
     }
+    let bare = [raw.to_owned(), legal_raw].into_iter();
+    names.extend(bare.filter(|name| !foreign(name, &item.server, servers)));
     names.into_iter().map(Into::into).collect()
 }
+
+/// The longest URI that is held against templates, and the longest template, in bytes.
+const LONGEST_URI: usize = 2 << 10;
+
+/// How many expressions a template may have; each takes a pass over the URI.
+const MOST_EXPRESSIONS: usize = 32;
 
 /// Whether `uri` can come of the URI template (RFC 6570): its literal parts stand in order, each
 /// expression takes at least one character, and only reserved expansions cross a `/`.
 fn template_fits(template: &str, uri: &str) -> bool {
-    let Some(open) = template.find('{') else { return template == uri };
-    let Some(close) = template[open..].find('}').map(|at| open + at) else { return false };
-    let Some(rest) = uri.strip_prefix(&template[..open]) else { return false };
-    let operator = template[open + 1..close].chars().next().unwrap_or(' ');
-    let crosses = matches!(operator, '+' | '#' | '/');
+    if uri.len() > LONGEST_URI || template.len() > LONGEST_URI {
+        return false;
+    }
+    // Which places of `uri` the template can have come to so far. A search that follows each way to its end
+    // would take as long as a server's template wants it to.
+    let mut reached = vec![false; uri.len() + 1];
+    reached[0] = true;
+    let mut rest = template;
+    for _ in 0..=MOST_EXPRESSIONS {
+        let Some(open) = rest.find('{') else { return past_literal(&reached, rest, uri)[uri.len()] };
+        let Some(close) = rest[open..].find('}').map(|at| open + at) else { return false };
+        reached = past_literal(&reached, &rest[..open], uri);
+        reached = past_expression(&reached, &rest[open + 1..close], uri);
+        rest = &rest[close + 1..];
+    }
+    false
+}
+
+fn past_literal(reached: &[bool], literal: &str, uri: &str) -> Vec<bool> {
+    let mut next = vec![false; reached.len()];
+    for at in (0..reached.len()).filter(|at| reached[*at]) {
+        if uri.as_bytes()[at..].starts_with(literal.as_bytes()) {
+            next[at + literal.len()] = true;
+        }
+    }
+    next
+}
+
+fn past_expression(reached: &[bool], expression: &str, uri: &str) -> Vec<bool> {
+    let operator = expression.chars().next().unwrap_or(' ');
     let optional = matches!(operator, '?' | '&' | '#' | '/' | '.' | ';');
-    let mut ends =
-        rest.char_indices().map(|(at, c)| at + c.len_utf8()).chain(optional.then_some(0)).collect::<Vec<_>>();
-    ends.sort_unstable();
-    ends.into_iter()
-        .take_while(|end| crosses || optional || !rest[..*end].contains('/'))
-        .any(|end| template_fits(&template[close + 1..], &rest[end..]))
+    let crosses = optional || operator == '+';
+    let mut next = vec![false; reached.len()];
+    let mut inside = false;
+    for at in 0..reached.len() {
+        next[at] = inside || optional && reached[at];
+        let blocked = !crosses && uri.as_bytes().get(at) == Some(&b'/');
+        inside = (inside || reached[at]) && !blocked;
+    }
+    next
 }
 
 #[cfg(test)]

@@ -55,7 +55,7 @@ impl Naming {
     /// `name` with a digest of the identity at its end.
     pub(super) fn marked(&self, mut name: String, server: &ServerName, raw: &str) -> String {
         let digest = crate::ledger::hex(&Sha256::digest(format!("{server}\0{raw}"))[..4]);
-        name.truncate(self.max_len - digest.len() - 1);
+        name.truncate(self.max_len.saturating_sub(digest.len() + 1));
         format!("{name}_{digest}")
     }
 }

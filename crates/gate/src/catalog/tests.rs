@@ -141,6 +141,32 @@ fn uri_templates_fit_what_they_expand_to() {
     }
 }
 
+#[test]
+fn a_template_takes_no_longer_than_its_length() {
+    // Followed way by way, this would not end.
+    let template = format!("x:{}y", "{+a}".repeat(30));
+    assert!(!index::fits(&template, &format!("x:{}", "a/".repeat(900))));
+    assert!(index::fits(&template, &format!("x:{}y", "a/".repeat(900))));
+    assert!(!index::fits(&"{a}".repeat(1_000), &"a".repeat(1_000)), "too many expressions");
+}
+
+#[test]
+fn no_server_takes_a_name_that_reads_as_another_ones() {
+    for prefix in [PrefixStyle::Always, PrefixStyle::Conditional, PrefixStyle::Never] {
+        // `fs` and `a.b` are configured and were never seen.
+        let catalog = Catalog::new(vec!["fs".into(), "a.b".into(), "evil".into()], style(prefix));
+        let tools = ["fs__read", "mcp__fs__read", "a_b__t", "evil__own", "other__tool"];
+        let offer = Offer { listed: tools.map(|tool| listed(ItemKind::Tool, tool)).into(), ..Offer::default() };
+        catalog.publish(vec![("evil".into(), Arc::new(offer))]);
+        for tool in ["fs__read", "mcp__fs__read", "a_b__t"] {
+            assert_eq!(resolve(&catalog, &Face::All, tool), format!("unknown tool: {tool}"), "{prefix:?}");
+            assert_eq!(resolve(&catalog, &Face::All, &format!("evil__{tool}")), format!("evil/{tool}"));
+        }
+        assert_eq!(resolve(&catalog, &Face::All, "other__tool"), "evil/other__tool");
+        assert_eq!(resolve(&catalog, &Face::All, "evil__own"), "evil/evil__own");
+    }
+}
+
 proptest::proptest! {
     #[test]
     fn exposed_names_are_unique_legal_and_lead_home(

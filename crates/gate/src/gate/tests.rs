@@ -236,3 +236,51 @@ fn a_list_shows_what_policy_does_not_deny() {
     let names: Vec<_> = gate.visible(&Face::All, ItemKind::Tool).1.iter().map(|i| i.raw.to_string()).collect();
     assert_eq!(names, ["echo", "write", "yes"]);
 }
+
+#[tokio::test]
+async fn what_policy_hides_is_not_suggested() {
+    let world = World::fresh();
+    let (gate, _writer) = gate(&world, 4);
+    for (asked, want) in [("s__nevr", None), ("s__ech", Some("s__echo"))] {
+        let failure = gate.call(call(&gate, asked)).await.expect_err("unknown");
+        let Failure::Refused(Refusal::Unknown { similar, .. }) = &failure else { panic!("{failure}") };
+        assert_eq!(similar.first().map(String::as_str), want, "{asked}");
+        assert!(!similar.iter().any(|name| name.contains("never")), "{similar:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_name_that_fits_a_hidden_thing_too_does_not_reveal_it() {
+    let world = World::fresh();
+    let (mut gate, _writer) = gate(&world, 4);
+    let offer = gate.catalog.offer(&"s".into()).expect("published");
+    let catalog = Catalog::new(vec!["s".into(), "hidden".into()], Naming::default());
+    // No rules for `hidden`: everything of it is denied.
+    catalog.publish(vec![("s".into(), offer.clone()), ("hidden".into(), offer)]);
+    gate.catalog = Arc::new(catalog);
+    let failure = gate.call(call(&gate, "echo")).await.expect_err("ambiguous");
+    let told = format!("{failure} {}", failure.hint().unwrap_or_default());
+    assert!(told.contains("s__echo") && !told.contains("hidden"), "{told}");
+}
+
+#[tokio::test]
+async fn no_caller_can_make_its_call_too_long_to_be_recorded() {
+    let world = World::fresh();
+    let (gate, _writer) = gate(&world, 4);
+    let long: Box<str> = "\u{1}é".repeat(100_000).into();
+    let field = || Some(long.clone());
+    let trace = Trace {
+        client: Some((*long).into()),
+        session: field(),
+        thread: field(),
+        parent_thread: field(),
+        turn: field(),
+    };
+    let failure = gate.call(Call { trace, ..call(&gate, &long) }).await.expect_err("unknown");
+    assert_eq!(failure.code(), Code::ToolUnknown);
+    let events = world.events.lock().expect("not poisoned");
+    assert!(events[0].len() < 32 << 10, "{} bytes", events[0].len());
+    let event: serde_json::Value = serde_json::from_str(&events[0]).expect("JSON");
+    let asked = event["asked"].as_str().expect("text");
+    assert!(asked.starts_with("\u{1}é") && asked.contains("300000 bytes, sha256 "), "{asked}");
+}

@@ -7,6 +7,21 @@ use crate::refusal::Refusal;
 use crate::words::{Call, CallId, ServerName, Trace};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
+use std::borrow::Cow;
+
+/// The longest text of others that an event holds, in bytes. All of them together, however they are escaped,
+/// stay far below what the ledger takes as one line, so that no caller can talk its way out of being recorded.
+const MOST_TEXT: usize = 512;
+
+/// `text`, or its beginning with its length and digest, which still name it.
+fn bounded(text: &str) -> Cow<'_, str> {
+    if text.len() <= MOST_TEXT {
+        return text.into();
+    }
+    let mark = format!("… ({} bytes, sha256 {})", text.len(), hex(&Sha256::digest(text)));
+    let head = &text[..text.floor_char_boundary(MOST_TEXT - mark.len())];
+    format!("{head}{mark}").into()
+}
 
 /// `bytes` in lower-case hex.
 pub(crate) fn hex(bytes: &[u8]) -> String {
@@ -21,15 +36,42 @@ struct Subject<'a> {
     ts: u64,
     by: &'a crate::words::Principal,
     target: &'static str,
-    asked: &'a str,
+    asked: Cow<'a, str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     server: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    name: Option<&'a str>,
+    name: Option<Cow<'a, str>>,
     args_sha256: String,
     args_bytes: usize,
     #[serde(flatten)]
-    trace: &'a Trace,
+    trace: Traced<'a>,
+}
+
+/// A [`Trace`] as it is written down.
+#[derive(Serialize)]
+struct Traced<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client: Option<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    session: Option<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    thread: Option<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parent_thread: Option<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    turn: Option<Cow<'a, str>>,
+}
+
+impl<'a> Traced<'a> {
+    fn new(trace: &'a Trace) -> Self {
+        Self {
+            client: trace.client.as_deref().map(bounded),
+            session: trace.session.as_deref().map(bounded),
+            thread: trace.thread.as_deref().map(bounded),
+            parent_thread: trace.parent_thread.as_deref().map(bounded),
+            turn: trace.turn.as_deref().map(bounded),
+        }
+    }
 }
 
 impl<'a> Subject<'a> {
@@ -40,12 +82,12 @@ impl<'a> Subject<'a> {
             ts,
             by: &call.by,
             target: call.target.word(),
-            asked: call.target.asked(),
+            asked: bounded(call.target.asked()),
             server: item.map(|item| item.server.as_str()),
-            name: item.map(|item| &*item.raw),
+            name: item.map(|item| bounded(&item.raw)),
             args_sha256: hex(&Sha256::digest(args)),
             args_bytes: args.len(),
-            trace: &call.trace,
+            trace: Traced::new(&call.trace),
         }
     }
 }
