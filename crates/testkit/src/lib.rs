@@ -6,6 +6,7 @@ pub mod cli;
 pub mod client;
 pub mod hostile;
 pub mod http;
+pub mod model;
 mod programs;
 pub mod reference;
 mod server;
@@ -13,5 +14,6 @@ pub mod wait;
 
 pub use cli::{Home, Output};
 pub use client::Client;
+pub use model::Model;
 pub use programs::{bin, survivors};
 pub use server::Server;
