@@ -6,12 +6,11 @@ use crate::encode::{self, Asked, Shape};
 use crate::legacy;
 use crate::level::Level;
 use crate::line::{Line, Out};
-use crate::listen::Listen;
+use crate::listen::{Listen, subscription, unsubscribe};
 use crate::lists::Lists;
 use crate::modern;
-use crate::session::Session;
+use crate::session::{MOST_WATCHED, Session};
 use crate::trace;
-use crate::watches::Watches;
 use bytes::Bytes;
 use futures_util::FutureExt;
 use gate::{Abilities, Call, Dialogue, Face, Gate, ItemKind, Reference, ReplyKind, Target};
@@ -49,7 +48,6 @@ pub(crate) struct Front {
     pub face: Face,
     pub options: Arc<Options>,
     pub lists: Lists,
-    pub watches: Arc<Watches>,
     /// Runs what outlives its connection.
     pub tracker: TaskTracker,
     /// Nobody waits for servers any more.
@@ -90,7 +88,7 @@ pub(crate) struct Said {
 
 impl Front {
     /// The face `face` of `gate`. `mark` is random.
-    pub fn new(gate: Arc<Gate>, face: Face, options: Arc<Options>, watches: Arc<Watches>, mark: [u8; 4]) -> Self {
+    pub fn new(gate: Arc<Gate>, face: Face, options: Arc<Options>, mark: [u8; 4]) -> Self {
         let server_info =
             format!(r#"{{"name":{},"version":{}}}"#, view::quoted(&options.name), view::quoted(&options.version));
         Self {
@@ -98,7 +96,6 @@ impl Front {
             face,
             options,
             lists: Lists::new(mark),
-            watches,
             tracker: TaskTracker::new(),
             hurry: CancellationToken::new(),
             stop: CancellationToken::new(),
@@ -108,6 +105,11 @@ impl Front {
 
     /// Takes a request: answers it, or says what is to be done for it.
     pub fn begin(&self, frame: Frame, caller: &Caller) -> Work {
+        if let Some(key) = mcp::lookalike(&frame) {
+            // Its server might read it for the other, and run something else than was decided on.
+            let reason = format!("the key `{}` differs from one with a meaning in case alone", key.escape_debug());
+            return Work::Done(Answer::malformed(id_of(&frame), code::INVALID_REQUEST, &reason));
+        }
         if modern::is_modern(&frame) {
             return match modern::said(&frame) {
                 Ok(said) => self.begin_modern(frame, caller, said),
@@ -164,6 +166,10 @@ impl Front {
 
     fn watch(&self, frame: &Frame, caller: &Caller, session: &Arc<Session>, said: Said) -> Work {
         match aim_at_uri(frame, Target::Subscribe) {
+            Ok(_) if session.watched() >= MOST_WATCHED => {
+                let what = format!("{MOST_WATCHED} resources are watched already, the limit of one session");
+                Work::Done(Answer::error(id_of(frame), gate::Code::LimitBusy.rpc(), &what, None))
+            }
             Ok(aim) => {
                 let (call, shape) = self.call(frame, caller, said, aim, Asked::Subscription);
                 Work::Later(Box::new(Pending::Watch(call, shape, session.clone())))
@@ -175,10 +181,9 @@ impl Front {
     fn unwatch(&self, frame: &Frame, caller: &Caller, session: &Arc<Session>, said: Said) -> Work {
         match aim_at_uri(frame, Target::Unsubscribe) {
             Ok(aim) => {
-                let uri = aim.target.asked();
-                let others = session.unwatch(uri).is_some_and(|server| self.watches.watched(&server, uri));
-                if others {
-                    return Work::Done(Answer::empty(frame.id().unwrap_or("null").as_bytes(), Era::Legacy));
+                // Who never watched may not take back the watch of somebody else.
+                if !session.unwatch(aim.target.asked()) {
+                    return Work::Done(Answer::empty(id_of(frame), Era::Legacy));
                 }
                 let (call, shape) = self.call(frame, caller, said, aim, Asked::Subscription);
                 Work::Later(Box::new(Pending::Call(call, shape)))
@@ -236,13 +241,15 @@ impl Front {
     }
 
     async fn finish_watch(&self, call: Call, shape: &Shape, session: &Session) -> Answer {
-        let (face, target) = (call.face.clone(), call.target.clone());
+        let (face, target, by) = (call.face.clone(), call.target.clone(), call.by.clone());
         self.wait_for(&call).await;
         let outcome = self.gate.call(call).await;
         if outcome.as_ref().is_ok_and(|reply| reply.kind == ReplyKind::Result)
             && let Ok(item) = self.gate.catalog().resolve(&face, &target)
+            && session.watch(target.asked(), &item.server)
         {
-            session.watch(target.asked(), self.watches.add(&item.server, target.asked()));
+            // Watchers are counted where the server is, and this one was counted before.
+            unsubscribe(self.gate.clone(), vec![subscription(self, &by, target.asked(), false)]).await;
         }
         encode::answer(outcome, shape)
     }
@@ -351,6 +358,10 @@ fn listener(frame: &Frame, caller: &Caller, said: &Said) -> Option<Arc<dyn gate:
         return None;
     }
     Some(Arc::new(Line { out: caller.out.clone(), token, level: said.level, session }))
+}
+
+fn id_of(frame: &Frame) -> &[u8] {
+    frame.id().unwrap_or("null").as_bytes()
 }
 
 fn invalid_params(frame: &Frame, reason: &str) -> Answer {

@@ -111,12 +111,20 @@ pub(crate) struct Hearer {
     pub out: Out,
 }
 
-/// Tells the sessions of `audience` what servers say, for as long as it is polled.
-pub(crate) async fn herald(mut notices: Receiver<Notice>, audience: impl Fn() -> Vec<Hearer>) {
+/// Tells the sessions of `audience` what servers say, for as long as it is polled. Log lines are told only while one
+/// session is `alone`: one that belongs to no call may yet be about somebody's call.
+pub(crate) async fn herald(
+    mut notices: Receiver<Notice>,
+    audience: impl Fn() -> Vec<Hearer>,
+    alone: impl Fn() -> bool,
+) {
     let mut changes = Changes::default();
     loop {
         tokio::select! {
             notice = notices.recv() => match notice {
+                Ok(Notice::Log(server, _)) if !alone() => {
+                    tracing::debug!(target: "mcp::downstream", %server, "a log line that may be anybody's");
+                }
                 Ok(notice) => tell(&notice, &mut changes, &audience),
                 Err(RecvError::Lagged(_)) => changes.add_all(),
                 Err(RecvError::Closed) => return,

@@ -1,10 +1,17 @@
 //! The requests of one conversation that are not answered yet, so that they can be cancelled by their id.
 
+use crate::answer::Answer;
 use bytes::Bytes;
 use futures_util::future::{AbortHandle, AbortRegistration};
+use gate::Code;
+use mcp::revision::code;
 use mcp::view;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
+
+/// How many requests of one conversation may be unanswered. Calls have a smaller limit of their own; this one is
+/// for what never gets that far, and for subscriptions.
+const MOST: usize = 4_096;
 
 /// Which request is which: by its id as the client spells it, escapes aside.
 #[derive(Default)]
@@ -27,18 +34,25 @@ pub(crate) struct Slot {
 }
 
 impl InFlight {
-    /// Enters a request by its raw id token. `None` if one of that id is in flight.
-    pub fn enter(self: &Arc<Self>, id: &Bytes) -> Option<(Slot, AbortRegistration)> {
+    /// Enters a request by its raw id token.
+    ///
+    /// # Errors
+    /// The answer to it, if one of that id is in flight, or too many are.
+    pub fn enter(self: &Arc<Self>, id: &Bytes) -> Result<(Slot, AbortRegistration), Answer> {
         let key = key_of(id);
         let mut table = self.lock();
         if table.entries.contains_key(&key) {
-            return None;
+            return Err(Answer::malformed(id, code::INVALID_REQUEST, "a request of this id is in flight already"));
+        }
+        if table.entries.len() >= MOST {
+            let what = format!("{MOST} requests are unanswered, the limit of one conversation; try again shortly");
+            return Err(Answer::error(id, Code::LimitBusy.rpc(), &what, None));
         }
         let (handle, registration) = AbortHandle::new_pair();
         table.next += 1;
         let ticket = table.next;
         table.entries.insert(key.clone(), (ticket, handle));
-        Some((Slot { table: self.clone(), key, ticket }, registration))
+        Ok((Slot { table: self.clone(), key, ticket }, registration))
     }
 
     /// Cancels the request of this raw id token, if it is in flight.
@@ -86,12 +100,22 @@ mod tests {
     fn an_id_is_free_again_once_its_request_is_over_or_cancelled() {
         let table = Arc::new(InFlight::default());
         let id = |text: &'static str| Bytes::from_static(text.as_bytes());
-        let (first, _) = table.enter(&id(r#""a""#)).expect("free");
-        assert!(table.enter(&id("\"\\u0061\"")).is_none(), "the same id, spelled differently");
-        assert!(table.enter(&id("1")).is_some());
+        let (first, _) = table.enter(&id(r#""a""#)).ok().expect("free");
+        assert!(table.enter(&id("\"\\u0061\"")).is_err(), "the same id, spelled differently");
+        assert!(table.enter(&id("1")).is_ok());
         table.cancel(&id(r#""a""#));
-        let (_second, _) = table.enter(&id(r#""a""#)).expect("cancelled");
+        let (_second, _) = table.enter(&id(r#""a""#)).ok().expect("cancelled");
         drop(first);
-        assert!(table.enter(&id(r#""a""#)).is_none(), "the older slot does not free the newer request");
+        assert!(table.enter(&id(r#""a""#)).is_err(), "the older slot does not free the newer request");
+    }
+
+    #[test]
+    fn a_conversation_has_so_many_unanswered_requests_and_no_more() {
+        let table = Arc::new(InFlight::default());
+        let enter = |id: usize| table.enter(&Bytes::from(id.to_string()));
+        let mut slots: Vec<_> = (0..MOST).map(|id| enter(id).ok().expect("room")).collect();
+        assert_eq!(enter(MOST).err().expect("full").code, Some(Code::LimitBusy.rpc()));
+        slots.pop();
+        assert!(enter(MOST).is_ok());
     }
 }

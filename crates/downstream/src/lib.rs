@@ -22,7 +22,6 @@ mod render;
 mod session;
 mod stdio;
 mod trace;
-mod watches;
 
 pub use self::http::{Auth, HttpOptions, serve_http};
 pub use front::Options;

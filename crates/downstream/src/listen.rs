@@ -6,11 +6,10 @@ use crate::encode::request_wire;
 use crate::front::Front;
 use crate::herald::{self, Changes, Topic};
 use crate::line::Out;
-use crate::watches::Watch;
 use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use gate::{Abilities, Call, Gate, Notice, Principal, Target, Trace};
+use gate::{Abilities, Call, Gate, Notice, Principal, ReplyKind, ServerName, Target, Trace};
 use mcp::revision::{code, meta};
 use mcp::{Frame, Limits, Span, view};
 use std::sync::Arc;
@@ -63,8 +62,11 @@ impl Listen {
         let mut watching = Watching { gate: front.gate.clone(), by: self.by.clone(), front, watches: Vec::new() };
         self.watch(front, &mut watching);
         self.out.offer(self.acknowledged());
-        let mut pending: FuturesUnordered<_> =
-            self.uris.iter().map(|uri| front.gate.call(subscription(front, &self.by, uri, true))).collect();
+        let begin = |(at, uri): (usize, &Box<str>)| {
+            let call = front.gate.call(subscription(front, &self.by, uri, true));
+            async move { (at, call.await) }
+        };
+        let mut pending: FuturesUnordered<_> = self.uris.iter().enumerate().map(begin).collect();
         let mut changes = Changes::default();
         loop {
             tokio::select! {
@@ -74,7 +76,9 @@ impl Listen {
                     Err(RecvError::Closed) => return self.ended(),
                 },
                 // A server that refuses to be watched is not waited for: its resource stays silent.
-                Some(_) = pending.next(), if !pending.is_empty() => {}
+                Some((at, begun)) = pending.next(), if !pending.is_empty() => {
+                    watching.watches[at].begun = begun.is_ok_and(|reply| reply.kind == ReplyKind::Result);
+                }
                 () = changes.due() => {
                     for topic in herald::concerning(&changes.take(), &front.face) {
                         if self.topics.contains(&topic) {
@@ -91,7 +95,7 @@ impl Listen {
     fn watch(&mut self, front: &Front, watching: &mut Watching<'_>) {
         self.uris.retain(|uri| match front.gate.catalog().resolve(&front.face, &Target::Subscribe(uri.clone())) {
             Ok(item) => {
-                watching.watches.push((uri.clone(), Some(front.watches.add(&item.server, uri))));
+                watching.watches.push(Watched { uri: uri.clone(), server: item.server.clone(), begun: false });
                 true
             }
             Err(_) => false,
@@ -144,33 +148,32 @@ fn tell(
     }
 }
 
-/// The resources a subscription watches. When it ends, in whatever way, their servers are told, unless
-/// somebody else still watches.
+/// The resources a subscription watches. When it ends, in whatever way, each watch that began is taken back.
 struct Watching<'f> {
     gate: Arc<Gate>,
     by: Principal,
     front: &'f Front,
-    watches: Vec<(Box<str>, Option<Watch>)>,
+    watches: Vec<Watched>,
+}
+
+/// One resource of a subscription.
+struct Watched {
+    uri: Box<str>,
+    server: ServerName,
+    /// Its server agreed.
+    begun: bool,
 }
 
 impl Watching<'_> {
-    fn has(&self, server: &gate::ServerName, uri: &str) -> bool {
-        let watched = |watch: &Option<Watch>| watch.as_ref().is_some_and(|watch| watch.server() == server);
-        self.watches.iter().any(|(known, watch)| **known == *uri && watched(watch))
+    fn has(&self, server: &ServerName, uri: &str) -> bool {
+        self.watches.iter().any(|watched| *watched.uri == *uri && watched.server == *server)
     }
 }
 
 impl Drop for Watching<'_> {
     fn drop(&mut self) {
-        let mut left = Vec::new();
-        for (uri, watch) in &mut self.watches {
-            let Some(watch) = watch.take() else { continue };
-            let server = watch.server().clone();
-            drop(watch);
-            if !self.front.watches.watched(&server, uri) {
-                left.push(subscription(self.front, &self.by, uri, false));
-            }
-        }
+        let begun = self.watches.iter().filter(|watched| watched.begun);
+        let left: Vec<_> = begun.map(|watched| subscription(self.front, &self.by, &watched.uri, false)).collect();
         if let (false, Some(leave)) = (left.is_empty(), on_runtime()) {
             let gate = self.gate.clone();
             self.front.tracker.spawn_on(unsubscribe(gate, left), &leave);

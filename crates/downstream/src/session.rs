@@ -3,7 +3,6 @@
 
 use crate::inflight::InFlight;
 use crate::level::Level;
-use crate::watches::Watch;
 use bytes::Bytes;
 use gate::{Parts, Place, ServerName, Wire};
 use mcp::{Frame, Revision, Span};
@@ -11,6 +10,9 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex};
 use tokio::sync::oneshot;
+
+/// How many resources one session may watch.
+pub(crate) const MOST_WATCHED: usize = 1_000;
 
 /// What a client said in its handshake.
 #[derive(Debug, Clone)]
@@ -32,7 +34,8 @@ pub(crate) struct Session {
     /// Its unanswered requests.
     pub in_flight: Arc<InFlight>,
     asked: Mutex<Asked>,
-    watched: Mutex<HashMap<Box<str>, Watch>>,
+    /// Which resources it wants to hear of, and whose they are.
+    watched: Mutex<HashMap<Box<str>, ServerName>>,
 }
 
 /// Questions to the client that it has not answered.
@@ -102,27 +105,30 @@ impl Session {
         }
     }
 
-    /// The session wants to hear of a resource.
-    pub fn watch(&self, uri: &str, watch: Watch) {
-        self.watched.lock().expect("map operations do not panic").insert(uri.into(), watch);
+    /// The session wants to hear of a resource. Whether it did before.
+    pub fn watch(&self, uri: &str, server: &ServerName) -> bool {
+        let mut watched = self.watched.lock().expect("map operations do not panic");
+        watched.insert(uri.into(), server.clone()).is_some()
     }
 
-    /// It no longer does. Returns whose resource it was.
-    pub fn unwatch(&self, uri: &str) -> Option<ServerName> {
-        let watch = self.watched.lock().expect("map operations do not panic").remove(uri)?;
-        Some(watch.server().clone())
+    /// It no longer does. Whether it did.
+    pub fn unwatch(&self, uri: &str) -> bool {
+        self.watched.lock().expect("map operations do not panic").remove(uri).is_some()
+    }
+
+    /// How many resources it wants to hear of.
+    pub fn watched(&self) -> usize {
+        self.watched.lock().expect("map operations do not panic").len()
     }
 
     /// Whether it wants to hear of this resource of this server.
     pub fn watches(&self, server: &ServerName, uri: &str) -> bool {
-        let watched = self.watched.lock().expect("map operations do not panic");
-        watched.get(uri).is_some_and(|watch| watch.server() == server)
+        self.watched.lock().expect("map operations do not panic").get(uri) == Some(server)
     }
 
     /// Gives up all it watches, and says what that was.
-    pub fn unwatch_all(&self) -> Vec<(Box<str>, ServerName)> {
-        let mut watched = self.watched.lock().expect("map operations do not panic");
-        watched.drain().map(|(uri, watch)| (uri, watch.server().clone())).collect()
+    pub fn unwatch_all(&self) -> Vec<Box<str>> {
+        self.watched.lock().expect("map operations do not panic").drain().map(|(uri, _)| uri).collect()
     }
 }
 

@@ -8,7 +8,6 @@ use crate::inflight::Slot;
 use crate::legacy;
 use crate::line::Out;
 use crate::session::Session;
-use crate::watches::Watches;
 use bytes::Bytes;
 use futures_util::future::{AbortRegistration, Abortable, BoxFuture, join_all};
 use futures_util::stream::FuturesUnordered;
@@ -48,7 +47,7 @@ pub async fn serve_stdio(
     let mut mark = [0; 4];
     getrandom::fill(&mut mark).map_err(io::Error::other)?;
     let face = options.face.clone();
-    let front = Arc::new(Front::new(gate, face, Arc::new(options), Arc::new(Watches::default()), mark));
+    let front = Arc::new(Front::new(gate, face, Arc::new(options), mark));
     let mut pump = pin!(pump.run());
     let talk = Conversation::new(front, outbox).run(LineReader::new(reader, limits), stop);
     tokio::select! {
@@ -82,7 +81,7 @@ impl Conversation {
     async fn run(self, mut reader: LineReader<impl AsyncRead + Unpin>, stop: CancellationToken) -> io::Result<()> {
         let mut calls = Calls::new();
         let mut stopped = pin!(stop.cancelled());
-        let mut herald = pin!(herald(self.front.gate.hub().listen(), || self.hearers()));
+        let mut herald = pin!(herald(self.front.gate.hub().listen(), || self.hearers(), || true));
         loop {
             tokio::select! {
                 biased;
@@ -161,10 +160,10 @@ impl Conversation {
         match self.front.begin(frame, &self.caller) {
             Work::Done(answer) => Taken::Answered(answer.json),
             Work::Later(pending) => match self.session.in_flight.enter(&id) {
-                Some((slot, registration)) => {
+                Ok((slot, registration)) => {
                     Taken::Begun(Box::pin(finished(self.front.clone(), pending, slot, registration)))
                 }
-                None => Taken::Answered(duplicate(&id).json),
+                Err(refusal) => Taken::Answered(refusal.json),
             },
         }
     }
@@ -214,11 +213,6 @@ async fn finished(
     let answer = Abortable::new(front.run(*pending), registration).await;
     drop(slot);
     answer.ok().map(|answer| answer.json)
-}
-
-/// The answer to a request whose id is in use.
-pub(crate) fn duplicate(id: &[u8]) -> Answer {
-    Answer::malformed(id, code::INVALID_REQUEST, "a request of this id is in flight already")
 }
 
 /// The answer to a batch in a revision without batches.

@@ -103,6 +103,11 @@ impl Channel {
         self.lock().messages.is_empty()
     }
 
+    /// How much it holds, in bytes.
+    pub fn bytes(&self) -> usize {
+        self.lock().bytes
+    }
+
     /// The number of the newest message.
     pub fn last(&self) -> u64 {
         self.lock().last

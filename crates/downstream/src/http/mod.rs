@@ -18,7 +18,6 @@ pub use guard::Auth;
 use crate::front::{Front, Options};
 use crate::herald::{Hearer, herald};
 use crate::line::Out;
-use crate::watches::Watches;
 use gate::{Face, Gate};
 use guard::Guard;
 use session::{HttpSession, Sessions};
@@ -167,8 +166,8 @@ async fn announce(server: &Server) {
         session: session.session.clone(),
         out: Out::Stream(session.inbox.clone()),
     };
-    herald(notices, || server.sessions.all().iter().filter(|session| session.inbox.known()).map(hearer).collect())
-        .await;
+    let hearers = || server.sessions.all().iter().filter(|session| session.inbox.known()).map(hearer).collect();
+    herald(notices, hearers, || server.sessions.count() == 1).await;
     std::future::pending().await
 }
 
@@ -177,8 +176,8 @@ impl Server {
         let guard = Guard::new(&http, address)?;
         let mut mark = [0; 4];
         getrandom::fill(&mut mark).map_err(io::Error::other)?;
-        let (options, watches) = (Arc::new(options), Arc::new(Watches::default()));
-        let front = |face: Face| Arc::new(Front::new(gate.clone(), face, options.clone(), watches.clone(), mark));
+        let options = Arc::new(options);
+        let front = |face: Face| Arc::new(Front::new(gate.clone(), face, options.clone(), mark));
         let only = gate.catalog().servers(&options.face).into_iter();
         let servers = only.map(|name| (name.as_str().to_owned(), front(Face::Only(name)))).collect();
         let sessions = Sessions::new(http.sessions, http.session_idle);

@@ -13,7 +13,7 @@ use crate::caller::Caller;
 use crate::front::{Front, Pending, Work};
 use crate::line::Out;
 use crate::session::Session;
-use crate::stdio::{array, batched, duplicate, no_batches};
+use crate::stdio::{array, batched, no_batches};
 use crate::{legacy, modern};
 use bytes::{Bytes, BytesMut};
 use futures_util::future::{AbortRegistration, Abortable, BoxFuture, join_all};
@@ -179,7 +179,7 @@ impl Post<'_> {
             Work::Done(answer) => return Err(answer),
             Work::Later(pending) => pending,
         };
-        let (slot, registration) = session.session.in_flight.enter(&id).ok_or_else(|| duplicate(&id))?;
+        let (slot, registration) = session.session.in_flight.enter(&id)?;
         let front = self.front.clone();
         Ok(Box::pin(async move {
             let answer = abortable(front, pending, registration).await;
@@ -277,7 +277,10 @@ impl Post<'_> {
     /// The headers a tool wants its arguments repeated in.
     fn param_headers(&self, name: &str) -> Vec<ParamHeader> {
         let item = self.front.gate.catalog().resolve(&self.front.face, &Target::Tool(name.into()));
-        let Ok(item) = item else { return Vec::new() };
+        // A tool that may not be seen is answered for like one that does not exist.
+        let Some(item) = item.ok().filter(|item| self.front.gate.decision_word(item) != "deny") else {
+            return Vec::new();
+        };
         if memchr::memmem::find(&item.definition, b"x-mcp-header").is_none() {
             return Vec::new();
         }

@@ -14,6 +14,8 @@ use tokio::time::Instant;
 
 /// Streams of one session whose messages are kept.
 const MOST_STREAMS: usize = 32;
+/// What the ended ones of them may hold together, in bytes, before the oldest go.
+const MOST_KEPT: usize = 16 << 20;
 
 /// One session.
 pub(super) struct HttpSession {
@@ -53,6 +55,7 @@ impl HttpSession {
             let at = streams.iter().position(|stream| stream.finished()).unwrap_or(0);
             streams.remove(at);
         }
+        lighten(&mut streams);
         streams.push_back(stream.clone());
     }
 
@@ -75,13 +78,22 @@ impl HttpSession {
         for stream in streams {
             stream.finish(None);
         }
-        let left = self.session.unwatch_all().into_iter();
-        let left = left.filter(|(uri, server)| !self.front.watches.watched(server, uri));
-        let calls: Vec<_> = left.map(|(uri, _)| subscription(&self.front, &self.by, &uri, false)).collect();
+        let left = self.session.unwatch_all();
+        let calls: Vec<_> = left.iter().map(|uri| subscription(&self.front, &self.by, uri, false)).collect();
         if let (false, Some(runtime)) = (calls.is_empty(), on_runtime()) {
             self.front.tracker.spawn_on(unsubscribe(self.front.gate.clone(), calls), &runtime);
         }
     }
+}
+
+/// Lets go of the oldest ended streams until what the others hold is bearable.
+fn lighten(streams: &mut VecDeque<Arc<Channel>>) {
+    let mut held: usize = streams.iter().filter(|stream| stream.finished()).map(|stream| stream.bytes()).sum();
+    streams.retain(|stream| {
+        let goes = held > MOST_KEPT && stream.finished();
+        held -= if goes { stream.bytes() } else { 0 };
+        !goes
+    });
 }
 
 impl Sessions {
@@ -130,6 +142,11 @@ impl Sessions {
         }
     }
 
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.lock().len()
+    }
+
     /// All of them.
     pub fn all(&self) -> Vec<Arc<HttpSession>> {
         self.lock().values().cloned().collect()
@@ -169,5 +186,28 @@ impl Sessions {
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Arc<HttpSession>>> {
         self.open.lock().expect("map operations do not panic")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+
+    #[test]
+    fn what_is_kept_for_who_comes_back_has_a_bound() {
+        let stream = |number: u64, ended: bool| {
+            let stream = Arc::new(Channel::kept(number));
+            stream.push(Bytes::from(vec![b'x'; 5 << 20]));
+            if ended {
+                stream.finish(None);
+            }
+            stream
+        };
+        let mut streams: VecDeque<_> =
+            [false, true, true, true, true].into_iter().zip(0..).map(|(e, n)| stream(n, e)).collect();
+        lighten(&mut streams);
+        let left: Vec<_> = streams.iter().filter_map(|stream| stream.number()).collect();
+        assert_eq!(left, [0, 2, 3, 4], "the oldest ended one has gone; the open one stays");
     }
 }

@@ -3,7 +3,7 @@
 use super::body::{Body, Reply};
 use crate::answer::Answer;
 use bytes::Bytes;
-use http::header::{ALLOW, CONTENT_TYPE, WWW_AUTHENTICATE};
+use http::header::{ALLOW, CONNECTION, CONTENT_TYPE, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
 use mcp::revision::code;
 
@@ -34,6 +34,10 @@ impl From<Refused> for Reply {
     fn from(refused: Refused) -> Reply {
         let answer = Answer::error(b"null", code::INVALID_REQUEST, refused.what, None);
         let mut reply = json(refused.status, answer.json);
+        if matches!(refused.status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
+            // Strangers do not get to hold the places that there are for connections.
+            reply.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
         if let Some(challenge) = refused.challenge {
             reply.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
         }

@@ -142,7 +142,7 @@ pub const TOOLS: [&str; 13] = [
 /// A tool; `region` wants an argument as a header, `bad` wants one that cannot be.
 fn definition(tool: &str) -> String {
     let schema = match tool {
-        "region" => r#"{"type":"object","properties":{"region":{"type":"string","x-mcp-header":"Region"}}}"#,
+        "region" | "never" => r#"{"type":"object","properties":{"region":{"type":"string","x-mcp-header":"Region"}}}"#,
         "bad" => r#"{"type":"object","properties":{"list":{"type":"array","x-mcp-header":"List"}}}"#,
         _ => r#"{"type":"object"}"#,
     };

@@ -113,6 +113,7 @@ async fn a_stranger_is_told_nothing() {
             let response = send(service.address, method, path, &[&[JSON, BOTH], more].concat(), PING).await;
             assert_eq!(response.status, status, "{method} {path} {more:?}");
             assert_eq!(response.header("www-authenticate").is_some(), status == 401);
+            assert_eq!(response.header("connection"), Some("close"), "nor does it hold a place");
             assert!(response.header("access-control-allow-origin").is_none());
         }
     }
@@ -290,6 +291,64 @@ async fn sessions_hear_of_changes_on_their_own_stream() {
     send(service.address, "DELETE", "/mcp", &delete, "").await;
     service.world.until("unsubscribe:test://one").await;
     while stream.event().await.is_some() {}
+}
+
+fn resource(method: &str) -> Value {
+    json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": {"uri": "test://one"}})
+}
+
+#[tokio::test]
+async fn a_session_takes_back_its_own_watches_and_no_others() {
+    let service = Service::new().await;
+    let (one, other) = (service.open("/mcp", "2025-06-18").await, service.open("/mcp", "2025-06-18").await);
+    let told = |word: &str| {
+        let story = service.world.story.lock().unwrap();
+        story.iter().filter(|event| **event == format!("{word}:test://one")).count()
+    };
+    for session in [&one, &one, &other] {
+        assert!(service.ask(session, &resource("resources/subscribe")).await.json().await["result"].is_object());
+    }
+    // The server's side counts watchers: three came, and the one that came twice was taken back once.
+    assert_eq!((told("subscribe"), told("unsubscribe")), (3, 1));
+    let third = service.open("/mcp", "2025-06-18").await;
+    assert!(service.ask(&third, &resource("resources/unsubscribe")).await.json().await["result"].is_object());
+    assert_eq!(told("unsubscribe"), 1, "who watches nothing takes nothing back");
+    service.ask(&one, &resource("resources/unsubscribe")).await.json().await;
+    assert_eq!(told("unsubscribe"), 2);
+    service.ask(&other, &resource("resources/unsubscribe")).await.json().await;
+    assert_eq!(told("unsubscribe"), 3);
+}
+
+#[tokio::test]
+async fn a_log_line_of_nobodys_call_is_told_to_no_session_among_several() {
+    let service = Service::new().await;
+    let one = service.open("/mcp", "2025-06-18").await;
+    let mut stream = service.get(&one, &[]).await;
+    let log = |text: &str| {
+        let params = format!(r#"{{"level":"error","data":"{text}"}}"#);
+        let json = format!(r#"{{"jsonrpc":"2.0","method":"notifications/message","params":{params}}}"#);
+        service.world.hub.log(&"a".into(), Unmasked::message(wire(&json, &params, ""), ReplyKind::Result));
+    };
+    log("alone");
+    assert_eq!(stream.event().await.unwrap().json()["params"]["data"], "alone");
+    let other = service.open("/mcp", "2025-06-18").await;
+    let mut second = service.get(&other, &[]).await;
+    log("whose?");
+    service.world.hub.list_changed(ItemKind::Prompt, &"b".into());
+    for stream in [&mut stream, &mut second] {
+        assert_eq!(stream.event().await.unwrap().json()["method"], "notifications/prompts/list_changed");
+    }
+}
+
+#[tokio::test]
+async fn the_headers_of_a_hidden_tool_are_not_asked_for() {
+    let service = Service::new().await;
+    let call = |tool: &str| json!({"name": tool, "arguments": {"region": "x"}});
+    let shown = service.modern("tools/call", Some("a__region"), call("a__region")).await;
+    assert_eq!(shown.status, 400, "its header is missing");
+    let hidden = service.modern("tools/call", Some("a__never"), call("a__never")).await;
+    assert_eq!(hidden.status, 200);
+    assert!(!hidden.text().await.to_lowercase().contains("region"));
 }
 
 #[tokio::test]

@@ -196,6 +196,20 @@ async fn bad_frames_are_answered_and_answers_never() {
 }
 
 #[tokio::test]
+async fn a_request_that_readers_disagree_about_reaches_no_server() {
+    let mut client = Client::started().await;
+    for params in [
+        r#"{"name":"a__echo","Name":"a__never"}"#,
+        r#"{"name":"a__echo","arguments":{},"ARGUMENTS":{"x":1}}"#,
+        r#"{"name":"a__echo"},"Params":{"name":"never"}"#,
+    ] {
+        client.send(&format!(r#"{{"jsonrpc":"2.0","id":5,"method":"tools/call","params":{params}}}"#)).await;
+        assert_eq!(client.next().await["error"]["code"], -32600, "{params}");
+    }
+    assert!(client.world.story.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
 async fn ping_is_answered_at_any_time() {
     let mut client = Client::new(World::new(), Face::All);
     check(
