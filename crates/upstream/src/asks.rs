@@ -10,6 +10,7 @@ use mcp::revision::code;
 use mcp::splice::Splice;
 use mcp::{Frame, Span, view};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 /// Takes one request of the server.
 pub(crate) fn asked(session: &Arc<Session>, frame: Frame, via: Via) {
@@ -19,7 +20,10 @@ pub(crate) fn asked(session: &Arc<Session>, frame: Frame, via: Via) {
     let method = frame.method().into_owned();
     let own = match method.as_str() {
         "ping" => Some("{}".to_owned()),
-        "roots/list" if !session.shared.options.roots.is_empty() => Some(roots(&session.shared.options.roots)),
+        "roots/list" if !session.shared.options.roots.is_empty() => {
+            session.told_roots.store(true, Ordering::Relaxed);
+            Some(roots(&session.shared.options.roots))
+        }
         _ => None,
     };
     if let Some(result) = own {

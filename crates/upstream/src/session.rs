@@ -34,6 +34,8 @@ pub(crate) struct Session {
     peer: OnceLock<Peer>,
     offences: Mutex<Offences>,
     listed: AtomicBool,
+    /// Whether the server asked for the roots that are ours to tell.
+    pub told_roots: AtomicBool,
     /// Tasks that wait to send something, or for somebody to answer the server.
     errands: Arc<Semaphore>,
 }
@@ -147,6 +149,7 @@ impl Session {
             peer: OnceLock::new(),
             offences: Mutex::new(Offences::new(Instant::now())),
             listed: AtomicBool::new(false),
+            told_roots: AtomicBool::new(false),
             errands: Arc::new(Semaphore::new(ERRANDS)),
         })
     }

@@ -15,6 +15,7 @@ use mcp::revision::meta;
 use mcp::streamable_http::HopHeaders;
 use mcp::{Era, Frame, Kind, Revision, http_sse, view};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -23,6 +24,8 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 const PROBE: Duration = Duration::from_secs(3);
 /// How long a server that refuses everything else may take to open a stream of HTTP+SSE.
 const FALLBACK: Duration = Duration::from_secs(5);
+/// How long a server may take to look at the roots it was told.
+const ROOTS: Duration = Duration::from_millis(100);
 /// What we can be asked, as far as one of our callers can. Fixed for a whole conversation, so it is all there is.
 const CAPABILITIES: &str = r#"{"roots":{},"sampling":{},"elicitation":{"form":{},"url":{}}}"#;
 
@@ -260,7 +263,23 @@ async fn initialize(session: &Arc<Session>) -> Result<(), Unmet> {
     };
     session.agree(peer(&frame, revision, frame.get("serverInfo")));
     let initialized = outgoing::notification("notifications/initialized", "");
-    session.tell(initialized.into()).await.map_err(|trouble| Unmet::Broke(trouble.into_fault(faults)))
+    session.tell(initialized.into()).await.map_err(|trouble| Unmet::Broke(trouble.into_fault(faults)))?;
+    let_roots_settle(session).await;
+    Ok(())
+}
+
+/// Some servers ask for their roots after the handshake and refuse everything until they took in the answer.
+/// Nothing says when they have, but whoever will ask has asked before it answers a ping.
+async fn let_roots_settle(session: &Arc<Session>) {
+    if session.shared.options.roots.is_empty() {
+        return;
+    }
+    // A server that answers no ping has other troubles, and they show elsewhere.
+    let _ = timeout(PROBE, session.ask("ping", "")).await;
+    if session.told_roots.load(Ordering::Relaxed) {
+        let _ = timeout(PROBE, session.ask("ping", "")).await;
+        tokio::time::sleep(ROOTS).await;
+    }
 }
 
 /// The question of the stateless era.

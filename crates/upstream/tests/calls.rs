@@ -247,6 +247,16 @@ async fn configured_roots_are_told() {
 }
 
 #[tokio::test]
+async fn a_server_that_asks_for_its_roots_at_the_start_knows_them_by_the_first_call() {
+    let roots = vec![Root { uri: "file:///work".into(), name: None }];
+    let options = Options { roots, protocol: Protocol::Legacy, ..hostile(&["--roots-at-start", "20"]) };
+    let (house, _dir) = house(options).await;
+    let answer = house.call("echo", r#"{"text":"ready"}"#).await.unwrap();
+    assert!(answer.contains("ready"), "{answer}");
+    house.stop().await;
+}
+
+#[tokio::test]
 async fn a_modern_server_asks_by_its_answer() {
     let (house, _dir) = house(Options { protocol: Protocol::Modern, ..hostile(&[]) }).await;
     let caller = Caller { listener: None, dialogue: Dialogue::Rounds, capabilities: Some(r#"{"elicitation":{}}"#) };

@@ -88,6 +88,9 @@ pub struct Behaviour {
     /// Answer calls that were cancelled as soon as they are.
     #[arg(long)]
     pub answer_after_cancel: bool,
+    /// Ask for the roots after the handshake, and fail tool calls until MS after they were told.
+    #[arg(long, value_name = "MS")]
+    pub roots_at_start: Option<u64>,
     /// Never answer tool calls.
     #[arg(long)]
     pub hang_on_call: bool,

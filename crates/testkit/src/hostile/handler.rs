@@ -22,6 +22,9 @@ const LOOK: Duration = Duration::from_millis(10);
 /// Enough for any handler, and small: hundreds of calls may wait at once.
 const STACK: usize = 256 * 1024;
 
+/// The id of the question for the roots, JSON text.
+const ROOTS: &str = r#""roots-at-start""#;
+
 /// One server, shared by all its connections.
 pub struct Handler {
     pub(super) behaviour: Behaviour,
@@ -33,6 +36,7 @@ pub struct Handler {
     grown: AtomicUsize,
     listed: AtomicBool,
     flooding: AtomicBool,
+    rooted: AtomicBool,
     level: Mutex<String>,
     /// Ids of requests that were cancelled, JSON text.
     cancelled: Mutex<BTreeSet<String>>,
@@ -55,6 +59,7 @@ impl Handler {
             grown: AtomicUsize::new(0),
             listed: AtomicBool::new(false),
             flooding: AtomicBool::new(false),
+            rooted: AtomicBool::new(false),
             level: Mutex::new("debug".into()),
             cancelled: Mutex::default(),
             cancellation: Condvar::new(),
@@ -73,6 +78,7 @@ impl Handler {
         match (message.method.as_deref(), id) {
             (Some(method), Some(id)) => self.take(text, id, method, message.params, outlet),
             (Some(method), None) => self.notified(method, message.params, outlet),
+            (None, Some(ROOTS)) => self.take_roots(),
             (None, Some(id)) => drop(self.questions.answered(id, text)),
             (None, None) => {}
         }
@@ -236,6 +242,9 @@ impl Handler {
         if self.behaviour.hang_on_call {
             return Answer::Silence;
         }
+        if self.behaviour.roots_at_start.is_some() && !self.rooted.load(Ordering::Relaxed) {
+            return request.fails("no roots yet");
+        }
         let answer = tools::call(self, self.bare(&request.params.name), request, outlet);
         self.spoil(count, request, answer, outlet)
     }
@@ -276,9 +285,23 @@ impl Handler {
 
     fn notified(&self, method: &str, params: Option<&RawValue>, outlet: &Arc<dyn Outlet>) {
         let Ok(params) = read(params) else { return };
+        if method == "notifications/initialized" && self.behaviour.roots_at_start.is_some() {
+            outlet.send(&format!(r#"{{"jsonrpc":"2.0","id":{ROOTS},"method":"roots/list"}}"#));
+        }
         if let ("notifications/cancelled", Some(id)) = (method, params.request_id) {
             self.cancel(id.get(), outlet);
         }
+    }
+
+    /// Looks at the roots for a while, as servers do that ask the disk about them.
+    fn take_roots(self: &Arc<Self>) {
+        let this = Arc::clone(self);
+        let time = Duration::from_millis(self.behaviour.roots_at_start.unwrap_or(0));
+        let look = move || {
+            thread::sleep(time);
+            this.rooted.store(true, Ordering::Relaxed);
+        };
+        drop(thread::Builder::new().stack_size(STACK).spawn(look));
     }
 
     pub(super) fn cancel(&self, id: &str, outlet: &Arc<dyn Outlet>) {
