@@ -13,6 +13,7 @@ const MODULES: &str = "node_modules/@modelcontextprotocol";
 
 impl Peers {
     /// The installed peers, if all of `needed` are among them. Says which is not, so that a test can skip itself.
+    #[expect(clippy::print_stderr, reason = "a test that skips itself says why")]
     pub fn with(needed: &[fn(&Peers) -> String]) -> Option<Self> {
         let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("the crate is in a workspace");
         let peers = Self { root: workspace.join(".work/peers"), scripts: workspace.join("peers") };
