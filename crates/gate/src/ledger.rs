@@ -13,10 +13,12 @@ use crate::policy::Grant;
 use crate::ports::{Clock, Ledger, LedgerError};
 use crate::refusal::{Failure, Refusal};
 use crate::words::{Call, CallId, Reply, ReplyKind, ServerName};
-use events::{AttemptEvent, EndEvent, RefusalEvent, StartEvent};
 use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
+
+/// How many ends are written with one write, at most.
+const ENDS_AT_ONCE: usize = 64;
 
 /// How a call ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,8 +89,8 @@ impl Recorder {
             TrySendError::Full(_) => Refusal::Busy { limit: self.in_flight },
             TrySendError::Closed(_) => Refusal::NoRecord("the ledger is closed".to_owned()),
         })?;
-        let event = AttemptEvent::new(call, item, grant, policy, self.clock.wall_micros());
-        let position = self.ledger.append(&event.to_json()).map_err(no_record)?;
+        let event = events::attempt(call, item, grant, policy, self.clock.wall_micros());
+        let position = self.ledger.append(&event).map_err(no_record)?;
         let opened = self.clock.mono_micros();
         let entry = Entry { id: call.id, slot: Some(slot), clock: self.clock.clone(), opened };
         if item.facts.read_only != Some(true) {
@@ -100,17 +102,17 @@ impl Recorder {
 
     /// Records that a call was refused before anything was tried.
     pub(crate) fn refuse(&self, call: &Call, item: Option<&Item>, refusal: &Refusal) {
-        let event = RefusalEvent::new(call, item, refusal, self.clock.wall_micros());
+        let event = events::refusal(call, item, refusal, self.clock.wall_micros());
         // A refusal stands whether or not it could be written: the answer is no either way.
-        if let Err(error) = self.ledger.append(&event.to_json()) {
+        if let Err(error) = self.ledger.append(&event) {
             tracing::warn!(target: "mcp::ledger", %error, "a refusal could not be recorded");
         }
     }
 
     /// Records that a server is about to be started.
     pub(crate) fn start(&self, id: CallId, server: &ServerName, rule: &str, policy: &str) -> Result<(), Refusal> {
-        let event = StartEvent::new(id, server, rule, policy, self.clock.wall_micros());
-        self.ledger.append(&event.to_json()).map(drop).map_err(no_record)
+        let event = events::start(id, server, rule, policy, self.clock.wall_micros());
+        self.ledger.append(&event).map(drop).map_err(no_record)
     }
 }
 
@@ -141,12 +143,14 @@ impl Drop for Entry {
 impl EndWriter {
     /// Writes ends until the recorder and all open calls are gone.
     pub async fn run(mut self) {
-        while let Some(ending) = self.ends.recv().await {
-            let event = EndEvent::new(ending.id, ending.end, ending.took_micros, self.clock.wall_micros());
-            if let Err(error) = self.ledger.append(&event.to_json()) {
-                // The attempt stays open in the file and will be closed as lost; new calls are refused
+        let mut endings = Vec::new();
+        while self.ends.recv_many(&mut endings, ENDS_AT_ONCE).await > 0 {
+            let ts = self.clock.wall_micros();
+            let ended = endings.drain(..).map(|ending| events::end(ending.id, ending.end, ending.took_micros, ts));
+            if let Err(error) = self.ledger.append_all(&ended.collect::<Vec<_>>()) {
+                // The attempts stay open in the file and will be closed as lost; new calls are refused
                 // by the same disk, so nothing runs unrecorded.
-                tracing::error!(target: "mcp::ledger", %error, "the end of a call could not be recorded");
+                tracing::error!(target: "mcp::ledger", %error, "the ends of calls could not be recorded");
             }
         }
     }

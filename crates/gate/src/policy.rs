@@ -5,6 +5,7 @@ use crate::words::{ItemKind, ServerName};
 use serde::Serialize;
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::Arc;
 
 /// The approval mode of a tool or a server, by Codex's words, and `deny`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
@@ -41,7 +42,7 @@ pub struct ServerRules {
 /// Which rule decided, in the words of the configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
-pub struct RuleId(pub String);
+pub struct RuleId(pub Arc<str>);
 
 /// Leave by a rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -118,15 +119,25 @@ pub enum Decision {
 /// The rules in force. A server without rules is denied everything.
 #[derive(Debug, Default)]
 pub struct Policy {
-    servers: HashMap<ServerName, ServerRules>,
+    servers: HashMap<ServerName, Compiled>,
     digest: String,
+}
+
+/// One server's rules with the names of those that are met at every call.
+#[derive(Debug)]
+struct Compiled {
+    rules: ServerRules,
+    configured: RuleId,
+    default_mode: RuleId,
+    tool_modes: HashMap<String, (Mode, RuleId)>,
 }
 
 impl Policy {
     /// The policy of these servers.
     pub fn new(servers: HashMap<ServerName, ServerRules>) -> Self {
         let digest = digest(&servers);
-        Self { servers, digest }
+        let compile = |(name, rules): (ServerName, ServerRules)| (name.clone(), Compiled::new(&name, rules));
+        Self { servers: servers.into_iter().map(compile).collect(), digest }
     }
 
     /// A digest of all rules, the same for the same rules; each record carries it.
@@ -141,22 +152,34 @@ impl Policy {
         };
         match item.kind {
             ItemKind::Tool => rules.decide_tool(item),
-            ItemKind::Prompt | ItemKind::Resource | ItemKind::Template => {
-                allow(format!("mcp_servers.{} is configured", item.server))
-            }
+            ItemKind::Prompt | ItemKind::Resource | ItemKind::Template => allow(&rules.configured),
         }
     }
 
     /// Whether a server may be started. Configured is enough for now; the act is recorded all the same.
     pub fn decide_start(&self, server: &ServerName) -> Decision {
-        if self.servers.contains_key(server) {
-            return allow(format!("mcp_servers.{server} is configured"));
+        if let Some(rules) = self.servers.get(server) {
+            return allow(&rules.configured);
         }
         deny(format!("server `{server}` has no rules"), "no rule".to_owned(), None)
     }
 }
 
-impl ServerRules {
+impl Compiled {
+    fn new(server: &ServerName, rules: ServerRules) -> Self {
+        let own = |(tool, mode): (&String, &Mode)| {
+            let rule = format!("mcp_servers.{server}.tools.{tool}.approval_mode = {}", mode.word());
+            (tool.clone(), (*mode, RuleId(rule.into())))
+        };
+        let default = format!("mcp_servers.{server}.default_tools_approval_mode = {}", rules.default_mode.word());
+        Self {
+            configured: RuleId(format!("mcp_servers.{server} is configured").into()),
+            default_mode: RuleId(default.into()),
+            tool_modes: rules.tool_modes.iter().map(own).collect(),
+            rules,
+        }
+    }
+
     fn decide_tool(&self, item: &Item) -> Decision {
         let (server, tool) = (&item.server, &*item.raw);
         let hidden = |key: &str| {
@@ -166,13 +189,13 @@ impl ServerRules {
                 Some(format!("see `{key}` under `[mcp_servers.{server}]`")),
             )
         };
-        if self.disabled_tools.iter().any(|pattern| matches(pattern, tool)) {
+        if self.rules.disabled_tools.iter().any(|pattern| matches(pattern, tool)) {
             return hidden("disabled_tools");
         }
-        if self.enabled_tools.as_ref().is_some_and(|list| !list.iter().any(|pattern| matches(pattern, tool))) {
+        if self.rules.enabled_tools.as_ref().is_some_and(|list| !list.iter().any(|pattern| matches(pattern, tool))) {
             return hidden("enabled_tools");
         }
-        if self.read_only && item.facts.read_only != Some(true) {
+        if self.rules.read_only && item.facts.read_only != Some(true) {
             return deny(
                 format!("tool '{tool}' of MCP server '{server}' is blocked by read_only"),
                 format!("mcp_servers.{server}.read_only"),
@@ -185,11 +208,8 @@ impl ServerRules {
     fn decide_mode(&self, item: &Item) -> Decision {
         let (server, tool) = (&item.server, &*item.raw);
         let (mode, rule) = match self.tool_modes.get(tool) {
-            Some(mode) => (*mode, format!("mcp_servers.{server}.tools.{tool}.approval_mode = {}", mode.word())),
-            None => (
-                self.default_mode,
-                format!("mcp_servers.{server}.default_tools_approval_mode = {}", self.default_mode.word()),
-            ),
+            Some((mode, rule)) => (*mode, rule),
+            None => (self.rules.default_mode, &self.default_mode),
         };
         let reads = item.facts.read_only == Some(true);
         let harmless = item.facts.destructive == Some(false) && item.facts.open_world == Some(false);
@@ -198,12 +218,15 @@ impl ServerRules {
             Mode::Writes => reads,
             Mode::Approve => true,
             Mode::Prompt => false,
-            Mode::Deny => return deny(format!("tool '{tool}' is disabled for MCP server '{server}'"), rule, None),
+            Mode::Deny => {
+                let message = format!("tool '{tool}' is disabled for MCP server '{server}'");
+                return deny(message, rule.0.to_string(), None);
+            }
         };
         if runs {
             return allow(rule);
         }
-        Decision::Ask(Question { server: server.clone(), tool: tool.to_owned(), rule: RuleId(rule) })
+        Decision::Ask(Question { server: server.clone(), tool: tool.to_owned(), rule: rule.clone() })
     }
 }
 
@@ -220,12 +243,12 @@ impl Mode {
     }
 }
 
-fn allow(rule: String) -> Decision {
-    Decision::Allow(Grant { rule: RuleId(rule) })
+fn allow(rule: &RuleId) -> Decision {
+    Decision::Allow(Grant { rule: rule.clone() })
 }
 
 fn deny(message: String, rule: String, hint: Option<String>) -> Decision {
-    Decision::Deny(Denial { message, rule: RuleId(rule), hint })
+    Decision::Deny(Denial { message, rule: RuleId(rule.into()), hint })
 }
 
 /// Whether `name` fits `pattern`, in which `*` stands for any run of characters and `?` for any one.

@@ -71,6 +71,14 @@ pub trait Ledger: Send + Sync {
     /// [`LedgerError`] if not all of it was written. Nothing of it counts then.
     fn append(&self, event: &[u8]) -> Result<Position, LedgerError>;
 
+    /// Appends events that came together, in order, with as few writes as can be.
+    ///
+    /// # Errors
+    /// As [`Ledger::append`]; how many of them count then is not known.
+    fn append_all(&self, events: &[Vec<u8>]) -> Result<(), LedgerError> {
+        events.iter().try_for_each(|event| self.append(event).map(drop))
+    }
+
     /// Waits until everything up to `position` is on the disk. Many waiters share one sync.
     ///
     /// # Errors

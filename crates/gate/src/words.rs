@@ -36,8 +36,7 @@ impl fmt::Display for ServerName {
 pub struct CallId(pub Uuid);
 
 /// Who acts. There is always one.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Principal {
     /// The user who started this process, over its own standard input or the command line.
     Local,
@@ -45,6 +44,17 @@ pub enum Principal {
     Token,
     /// Anybody who can reach a loopback port that was opened with `--no-auth`.
     Unauthenticated,
+}
+
+impl Principal {
+    /// The word the ledger has for it.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Local => "local",
+            Self::Token => "token",
+            Self::Unauthenticated => "unauthenticated",
+        }
+    }
 }
 
 /// What a caller said about itself and its conversation. Recorded, never decided on.

@@ -17,6 +17,13 @@ use thiserror::Error;
 /// A part that has reached this size is followed by another.
 pub const SEGMENT_BYTES: u64 = 64 * 1024 * 1024;
 
+/// After how many appends it is looked whether the file was deleted under us: each look costs as much as half a
+/// write. Whoever waits for the disk has it looked at anyway.
+pub(crate) const LOOK_EVERY: u32 = 64;
+
+/// How many lines are written with one write, at most.
+const LINES_AT_ONCE: usize = 64;
+
 /// How many full parts may wait for a sync before an append settles them itself.
 const MAX_RETIRED: usize = 1;
 
@@ -76,6 +83,8 @@ struct Chain {
     broken: Vec<Part>,
     synced: Synced,
     buffer: Vec<u8>,
+    /// How many appends ago somebody looked whether the file still has a name.
+    unlooked: u32,
     closed: bool,
 }
 
@@ -145,6 +154,12 @@ impl Ledger for Segments {
         self.inner.append(&mut *self.inner.lock()?, event, &mark)
     }
 
+    fn append_all(&self, events: &[Vec<u8>]) -> Result<(), LedgerError> {
+        let chain = &mut *self.inner.lock()?;
+        // So many lines fit the buffer as it is.
+        events.chunks(LINES_AT_ONCE).try_for_each(|events| self.inner.append_all(chain, events))
+    }
+
     fn durable(&self, position: Position) -> BoxFuture<'_, Result<(), LedgerError>> {
         Box::pin(async move {
             let _turn = self.turn.lock().await;
@@ -173,6 +188,7 @@ impl Chain {
             broken: Vec::new(),
             synced: Synced::default(),
             buffer: Vec::with_capacity(MAX_LINE_BYTES),
+            unlooked: 0,
             closed: false,
         }
     }
@@ -203,12 +219,33 @@ impl Inner {
         Ok(Position(link.seq))
     }
 
+    /// Appends several events with one write: all of them count, or none.
+    fn append_all(&self, chain: &mut Chain, events: &[Vec<u8>]) -> Result<(), LedgerError> {
+        if chain.closed {
+            return Err(LedgerError("the ledger is closed".to_owned()));
+        }
+        self.make_room(chain)?;
+        chain.buffer.clear();
+        let mut link = chain.link;
+        for event in events {
+            link = link.seal(event, &mut chain.buffer).map_err(|error| LedgerError(error.to_string()))?;
+        }
+        self.write(chain)?;
+        chain.link = link;
+        events.iter().for_each(|event| chain.open.apply(&Mark::of(event)));
+        Ok(())
+    }
+
     /// Makes sure that there is a part to write to: one with room, and that still has a name.
     fn make_room(&self, chain: &mut Chain) -> Result<(), LedgerError> {
         let Some(part) = &chain.current else { return self.next_part(chain) };
-        if !disk::has_name(&part.file) {
-            chain.give_up_part();
-            return self.next_part(chain);
+        chain.unlooked += 1;
+        if chain.unlooked >= LOOK_EVERY {
+            chain.unlooked = 0;
+            if !disk::has_name(&part.file) {
+                chain.give_up_part();
+                return self.next_part(chain);
+            }
         }
         if part.len < self.segment_bytes {
             return Ok(());
@@ -284,6 +321,9 @@ impl Inner {
             (chain.link.seq, files, parts().all(|part| part.named))
         };
         let mut result = files.iter().try_for_each(|file| self.disk.sync(file));
+        if result.is_ok() && !files.iter().all(|file| disk::has_name(file)) {
+            result = Err(io::Error::new(io::ErrorKind::NotFound, "somebody deleted it"));
+        }
         if result.is_ok() && !named {
             result = disk::sync_dir(&self.dir);
         }

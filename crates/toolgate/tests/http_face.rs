@@ -309,10 +309,15 @@ fn a_server_that_wants_to_know_who_asks_is_told_apart_from_a_broken_one() {
     let (setup, _server) = far(&["--status", "401"]);
     let output = setup.run(&["mcp", "test", "far"]).run();
     assert_eq!(output.status, Some(3), "{output:?}");
+    let output = setup.run(&["mcp", "call", "far__echo"]).run();
+    assert_eq!(output.status, Some(3), "{output:?}");
     let (setup, _server) = far(&["--status", "500"]);
     let output = setup.run(&["mcp", "test", "far"]).run();
     assert_eq!(output.status, Some(1), "{output:?}");
     assert!(output.stderr.contains("500"), "{}", output.stderr);
+    let output = setup.run(&["mcp", "call", "mcp__far__echo"]).run();
+    assert_eq!(output.status, Some(1), "{output:?}");
+    assert!(output.stderr.contains("500") && !output.stderr.contains("Unknown tool"), "{}", output.stderr);
 }
 
 #[test]

@@ -4,10 +4,10 @@ use super::End;
 use crate::catalog::Item;
 use crate::policy::Grant;
 use crate::refusal::Refusal;
-use crate::words::{Call, CallId, ServerName, Trace};
-use serde::Serialize;
+use crate::words::{Call, CallId, ServerName};
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;
+use std::io::Write;
 
 /// The longest text of others that an event holds, in bytes. All of them together, however they are escaped,
 /// stay far below what the ledger takes as one line, so that no caller can talk its way out of being recorded.
@@ -26,187 +26,125 @@ fn bounded(text: &str) -> Cow<'_, str> {
 /// `bytes` in lower-case hex.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    bytes.iter().flat_map(|b| [DIGITS[usize::from(b >> 4)] as char, DIGITS[usize::from(b & 15)] as char]).collect()
+    let mut text = String::with_capacity(2 * bytes.len());
+    for byte in bytes {
+        text.push(DIGITS[usize::from(byte >> 4)].into());
+        text.push(DIGITS[usize::from(byte & 15)].into());
+    }
+    text
 }
 
-/// What was called, as every event about a call tells it.
-#[derive(Serialize)]
-struct Subject<'a> {
-    id: CallId,
-    ts: u64,
-    by: &'a crate::words::Principal,
-    target: &'static str,
-    asked: Cow<'a, str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    server: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    name: Option<Cow<'a, str>>,
-    args_sha256: String,
-    args_bytes: usize,
-    #[serde(flatten)]
-    trace: Traced<'a>,
-}
+/// An event being written. By hand, because one is written twice in every call: the member order is fixed,
+/// `event` and `id` come first, and the ledger relies on it.
+struct Event(Vec<u8>);
 
-/// A [`Trace`] as it is written down.
-#[derive(Serialize)]
-struct Traced<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    client: Option<Cow<'a, str>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    session: Option<Cow<'a, str>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    thread: Option<Cow<'a, str>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    parent_thread: Option<Cow<'a, str>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    turn: Option<Cow<'a, str>>,
-}
+impl Event {
+    fn new(event: &str, id: CallId, ts: u64) -> Self {
+        let mut json = Vec::with_capacity(512);
+        write!(json, "{{\"event\":\"{event}\",\"id\":\"{}\",\"ts\":{ts}", id.0.as_hyphenated()).expect(ROOM);
+        Self(json)
+    }
 
-impl<'a> Traced<'a> {
-    fn new(trace: &'a Trace) -> Self {
-        Self {
-            client: trace.client.as_deref().map(bounded),
-            session: trace.session.as_deref().map(bounded),
-            thread: trace.thread.as_deref().map(bounded),
-            parent_thread: trace.parent_thread.as_deref().map(bounded),
-            turn: trace.turn.as_deref().map(bounded),
+    fn text(mut self, key: &str, text: &str) -> Self {
+        self.key(key);
+        serde_json::to_writer(&mut self.0, text).expect(ROOM);
+        self
+    }
+
+    fn text_if(self, key: &str, text: Option<&str>) -> Self {
+        match text {
+            Some(text) => self.text(key, &bounded(text)),
+            None => self,
         }
     }
-}
 
-impl<'a> Subject<'a> {
-    fn new(call: &'a Call, item: Option<&'a Item>, ts: u64) -> Self {
+    fn number(mut self, key: &str, number: u64) -> Self {
+        self.key(key);
+        write!(self.0, "{number}").expect(ROOM);
+        self
+    }
+
+    fn number_if(self, key: &str, number: u64, when: bool) -> Self {
+        if when { self.number(key, number) } else { self }
+    }
+
+    fn flag(mut self, key: &str, set: bool) -> Self {
+        if set {
+            self.key(key);
+            self.0.extend_from_slice(b"true");
+        }
+        self
+    }
+
+    /// Keys are ours and need no escapes.
+    fn key(&mut self, key: &str) {
+        self.0.extend_from_slice(b",\"");
+        self.0.extend_from_slice(key.as_bytes());
+        self.0.extend_from_slice(b"\":");
+    }
+
+    /// What was called, as every event about a call tells it.
+    fn subject(self, call: &Call, item: Option<&Item>) -> Self {
         let args = call.wire.part(call.wire.parts.arguments);
-        Self {
-            id: call.id,
-            ts,
-            by: &call.by,
-            target: call.target.word(),
-            asked: bounded(call.target.asked()),
-            server: item.map(|item| item.server.as_str()),
-            name: item.map(|item| bounded(&item.raw)),
-            args_sha256: hex(&Sha256::digest(args)),
-            args_bytes: args.len(),
-            trace: Traced::new(&call.trace),
-        }
+        let trace = &call.trace;
+        self.text("by", call.by.word())
+            .text("target", call.target.word())
+            .text("asked", &bounded(call.target.asked()))
+            .text_if("server", item.map(|item| item.server.as_str()))
+            .text_if("name", item.map(|item| &*item.raw))
+            .text("args_sha256", &hex(&Sha256::digest(args)))
+            .number("args_bytes", args.len() as u64)
+            .text_if("client", trace.client.as_deref())
+            .text_if("session", trace.session.as_deref())
+            .text_if("thread", trace.thread.as_deref())
+            .text_if("parent_thread", trace.parent_thread.as_deref())
+            .text_if("turn", trace.turn.as_deref())
+    }
+
+    fn finish(mut self) -> Vec<u8> {
+        self.0.push(b'}');
+        self.0
     }
 }
 
-#[derive(Serialize)]
-pub(super) struct AttemptEvent<'a> {
-    event: &'static str,
-    #[serde(flatten)]
-    subject: Subject<'a>,
-    decision: &'static str,
-    rule: &'a str,
-    policy: &'a str,
+const ROOM: &str = "a vector takes everything";
+
+/// A call is about to be made.
+pub(super) fn attempt(call: &Call, item: &Item, grant: &Grant, policy: &str, ts: u64) -> Vec<u8> {
+    let event = Event::new("attempt", call.id, ts).subject(call, Some(item));
+    event.text("decision", "allow").text("rule", &grant.rule().0).text("policy", policy).finish()
 }
 
-impl<'a> AttemptEvent<'a> {
-    pub fn new(call: &'a Call, item: &'a Item, grant: &'a Grant, policy: &'a str, ts: u64) -> Self {
-        let subject = Subject::new(call, Some(item), ts);
-        Self { event: "attempt", subject, decision: "allow", rule: &grant.rule().0, policy }
-    }
-
-    pub fn to_json(&self) -> Vec<u8> {
-        to_json(self)
-    }
+/// A call was refused.
+pub(super) fn refusal(call: &Call, item: Option<&Item>, refusal: &Refusal, ts: u64) -> Vec<u8> {
+    let rule = match refusal {
+        Refusal::Denied(denial) => Some(&*denial.rule.0),
+        Refusal::Unapproved(question) => Some(&*question.rule.0),
+        Refusal::Unknown { .. } | Refusal::Ambiguous { .. } | Refusal::Busy { .. } | Refusal::NoRecord(_) => None,
+    };
+    let event = Event::new("refusal", call.id, ts).subject(call, item).text("decision", "deny");
+    event.text("code", refusal.code().as_str()).text_if("rule", rule).finish()
 }
 
-#[derive(Serialize)]
-pub(super) struct RefusalEvent<'a> {
-    event: &'static str,
-    #[serde(flatten)]
-    subject: Subject<'a>,
-    decision: &'static str,
-    code: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    rule: Option<&'a str>,
+/// A server is about to be started.
+pub(super) fn start(id: CallId, server: &ServerName, rule: &str, policy: &str, ts: u64) -> Vec<u8> {
+    let event = Event::new("start", id, ts).text("server", server.as_str()).text("decision", "allow");
+    event.text("rule", rule).text("policy", policy).finish()
 }
 
-impl<'a> RefusalEvent<'a> {
-    pub fn new(call: &'a Call, item: Option<&'a Item>, refusal: &'a Refusal, ts: u64) -> Self {
-        let rule = match refusal {
-            Refusal::Denied(denial) => Some(&*denial.rule.0),
-            Refusal::Unapproved(question) => Some(&*question.rule.0),
-            Refusal::Unknown { .. } | Refusal::Ambiguous { .. } | Refusal::Busy { .. } | Refusal::NoRecord(_) => None,
-        };
-        let code = refusal.code().as_str();
-        Self { event: "refusal", subject: Subject::new(call, item, ts), decision: "deny", code, rule }
-    }
-
-    pub fn to_json(&self) -> Vec<u8> {
-        to_json(self)
-    }
-}
-
-#[derive(Serialize)]
-pub(super) struct StartEvent<'a> {
-    event: &'static str,
-    id: CallId,
-    ts: u64,
-    server: &'a str,
-    decision: &'static str,
-    rule: &'a str,
-    policy: &'a str,
-}
-
-impl<'a> StartEvent<'a> {
-    pub fn new(id: CallId, server: &'a ServerName, rule: &'a str, policy: &'a str, ts: u64) -> Self {
-        Self { event: "start", id, ts, server: server.as_str(), decision: "allow", rule, policy }
-    }
-
-    pub fn to_json(&self) -> Vec<u8> {
-        to_json(self)
-    }
-}
-
-#[derive(Serialize, Default)]
-pub(super) struct EndEvent {
-    event: &'static str,
-    id: Option<CallId>,
-    ts: u64,
-    end: &'static str,
-    took_us: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    code: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    bytes: Option<usize>,
-    #[serde(skip_serializing_if = "is_false")]
-    tool_error: bool,
-    #[serde(skip_serializing_if = "is_false")]
-    rpc_error: bool,
-    #[serde(skip_serializing_if = "is_zero")]
-    masked: u32,
-}
-
-impl EndEvent {
-    pub fn new(id: CallId, end: End, took_us: u64, ts: u64) -> Self {
-        let base = Self { event: "end", id: Some(id), ts, took_us, ..Self::default() };
-        match end {
-            End::Finished { tool_error, rpc_error, bytes, masked } => {
-                Self { end: "finished", bytes: Some(bytes), tool_error, rpc_error, masked, ..base }
-            }
-            End::Failed(code) => Self { end: "failed", code: Some(code.as_str()), ..base },
-            End::Abandoned => Self { end: "abandoned", ..base },
-        }
-    }
-
-    pub fn to_json(&self) -> Vec<u8> {
-        to_json(self)
-    }
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes fields by reference")]
-fn is_false(value: &bool) -> bool {
-    !*value
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes fields by reference")]
-fn is_zero(value: &u32) -> bool {
-    *value == 0
-}
-
-fn to_json(event: &impl Serialize) -> Vec<u8> {
-    serde_json::to_vec(event).expect("events hold only strings and numbers")
+/// A call has ended.
+pub(super) fn end(id: CallId, end: End, took_us: u64, ts: u64) -> Vec<u8> {
+    let event = Event::new("end", id, ts);
+    let event = match end {
+        End::Finished { tool_error, rpc_error, bytes, masked } => event
+            .text("end", "finished")
+            .number("took_us", took_us)
+            .number("bytes", bytes as u64)
+            .flag("tool_error", tool_error)
+            .flag("rpc_error", rpc_error)
+            .number_if("masked", masked.into(), masked > 0),
+        End::Failed(code) => event.text("end", "failed").number("took_us", took_us).text("code", code.as_str()),
+        End::Abandoned => event.text("end", "abandoned").number("took_us", took_us),
+    };
+    event.finish()
 }

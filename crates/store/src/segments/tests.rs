@@ -164,10 +164,36 @@ fn a_ledger_that_is_deleted_under_its_writer_is_missed() {
     let ledger = open(&dir, SEGMENT_BYTES);
     ledger.append(&attempt("a")).expect("room");
     std::fs::remove_dir_all(audit(&dir)).expect("ours");
-    ledger.append(&attempt("b")).expect("a new part");
+    for _ in 0..LOOK_EVERY {
+        ledger.append(&attempt("b")).expect("the old file, and then a new part");
+    }
     drop(ledger);
     let bad = verify(&audit(&dir)).expect("readable").first_bad.expect("a part is missing");
     assert_eq!(bad.why, "the part before it is not part 1");
+}
+
+#[tokio::test]
+async fn who_waits_for_the_disk_hears_that_the_file_is_gone() {
+    let dir = tempdir().expect("a directory");
+    let ledger = open(&dir, SEGMENT_BYTES);
+    let position = ledger.append(&attempt("a")).expect("room");
+    std::fs::remove_dir_all(audit(&dir)).expect("ours");
+    assert!(ledger.durable(position).await.is_err(), "nothing of it is left on the disk");
+    let position = ledger.append(&attempt("b")).expect("a new part");
+    ledger.durable(position).await.expect("which is there");
+}
+
+#[test]
+fn events_that_came_together_are_lines_like_any_other() {
+    let dir = tempdir().expect("a directory");
+    let ledger = open(&dir, SEGMENT_BYTES);
+    ledger.append(&attempt("a")).expect("room");
+    ledger.append_all(&[end("a"), attempt("b"), end("b")]).expect("room");
+    ledger.append_all(&[]).expect("nothing to write");
+    drop(ledger);
+    let want = ["segment:1", "attempt:a", "end:a:finished", "attempt:b", "end:b:finished", "close:finished"];
+    assert_eq!(story(&audit(&dir)), want);
+    sound(&audit(&dir));
 }
 
 #[tokio::test]

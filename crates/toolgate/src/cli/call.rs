@@ -52,7 +52,7 @@ pub fn run(args: &CallArgs, cx: &Context) -> Result<(), Failure> {
 }
 
 async fn call(args: &CallArgs, arguments: &str, cx: &Context, house: &wire::House) -> Result<Answer, Failure> {
-    super::items::know(house, &args.tool, cx).await;
+    super::items::know(house, &args.tool, cx).await?;
     let mut agent = Agent::meet(house.gate.clone(), Face::All, Limits::default()).await?;
     let params =
         format!(r#"{{"name":{},"arguments":{arguments},"_meta":{{"progressToken":1}}}}"#, view::quoted(&args.tool));

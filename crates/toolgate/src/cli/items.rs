@@ -53,11 +53,21 @@ pub fn run(args: &ItemsArgs, kind: ItemKind, cx: &Context) -> Result<(), Failure
     })
 }
 
-/// Makes sure that `asked` is in the catalog, if any server has it.
-pub async fn know(house: &House, asked: &str, cx: &Context) {
-    if house.gate.catalog().resolve(&Face::All, &Target::Tool(asked.into())).is_err() {
-        // Faults show up again, with their names, when the call is made.
-        ask_cold(house, cx).await;
+/// Makes sure that the tool `asked` is in the catalog, if any server has it.
+///
+/// # Errors
+/// When nobody has it, and the server it is named after could not be asked: that says more than that it is unknown.
+pub async fn know(house: &House, asked: &str, cx: &Context) -> Result<(), Failure> {
+    let unknown = || house.gate.catalog().resolve(&Face::All, &Target::Tool(asked.into())).is_err();
+    if !unknown() {
+        return Ok(());
+    }
+    let mut faults = ask_cold(house, cx).await;
+    let name = asked.strip_prefix("mcp__").unwrap_or(asked);
+    faults.retain(|(server, _)| name.strip_prefix(server.as_str()).is_some_and(|tool| tool.starts_with("__")));
+    match faults.pop() {
+        Some((_, fault)) if unknown() => Err(gate::Failure::Broke(fault).into()),
+        _ => Ok(()),
     }
 }
 

@@ -1,6 +1,9 @@
 //! The one place where an asynchronous runtime begins.
 
 use std::future::Future;
+use std::io;
+
+use tokio_util::sync::CancellationToken;
 
 use crate::ui::Failure;
 
@@ -18,11 +21,32 @@ pub fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, 
     result
 }
 
+/// Serves until it ends by itself or we are asked to end; then `stop` tells it, and it has its own time to finish.
+///
+/// # Errors
+/// What serving fails with.
+pub async fn until_asked(
+    serving: impl Future<Output = io::Result<()>> + Send + 'static,
+    stop: &CancellationToken,
+) -> io::Result<()> {
+    // A task of its own: waking the runtime's root future costs a system call each time, waking a task none.
+    #[expect(clippy::disallowed_methods, reason = "awaited below, whatever happens")]
+    let mut serving = tokio::spawn(serving);
+    let ended = tokio::select! {
+        ended = &mut serving => ended,
+        _ = asked_to_end() => {
+            stop.cancel();
+            serving.await
+        }
+    };
+    ended.unwrap_or_else(|error| Err(io::Error::other(error)))
+}
+
 /// Completes when the user or the system asks this process to end.
 ///
 /// # Errors
 /// When signals cannot be listened to.
-pub async fn asked_to_end() -> std::io::Result<()> {
+pub async fn asked_to_end() -> io::Result<()> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;

@@ -69,10 +69,7 @@ pub fn run(args: &ServeArgs, cx: &Context) -> Result<(), Failure> {
         let (stdin, stdout) = (mcp::stdio::process::stdin(), mcp::stdio::process::stdout());
         let (stdin, stdout) = (io("open standard input", stdin)?, io("open standard output", stdout)?);
         let serving = downstream::serve_stdio(house.gate.clone(), options, stdin, stdout, stop.clone());
-        let result = tokio::select! {
-            result = serving => result.map_err(|error| Failure::io("serve", error)),
-            _ = runtime::asked_to_end() => Ok(()),
-        };
+        let result = runtime::until_asked(serving, &stop).await.map_err(|error| Failure::io("serve", error));
         house.stop().await;
         result
     })

@@ -51,15 +51,7 @@ pub fn run(args: &UpArgs, cx: &Context) -> Result<(), Failure> {
         let http = HttpOptions::new(auth(token.as_ref()));
         cx.ui.report(&Ready { address, token: token.as_ref().map(Token::expose) })?;
         let serving = downstream::serve_http(house.gate.clone(), options, http, listener, stop.clone());
-        let mut serving = std::pin::pin!(serving);
-        let result = tokio::select! {
-            result = &mut serving => result,
-            _ = runtime::asked_to_end() => {
-                cx.ui.status("ending: calls in flight have a moment to finish");
-                stop.cancel();
-                serving.await
-            }
-        };
+        let result = runtime::until_asked(serving, &stop).await;
         house.stop().await;
         result.map_err(|error| Failure::io("serve", error))
     })

@@ -2,6 +2,7 @@
 
 use gate::ports::{Clock, Ids};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use uuid::Uuid;
 
@@ -24,7 +25,16 @@ impl Clock for System {
 }
 
 impl Ids for System {
+    /// A UUIDv7 whose random part is a counter from a random start: unique without asking the system each time.
     fn fresh(&self) -> Uuid {
-        Uuid::now_v7()
+        static NEXT: OnceLock<AtomicU64> = OnceLock::new();
+        static PROCESS: OnceLock<u16> = OnceLock::new();
+        let next = NEXT.get_or_init(|| AtomicU64::new(Uuid::new_v4().as_u64_pair().1));
+        let process = *PROCESS.get_or_init(|| Uuid::new_v4().as_fields().1);
+        let count = next.fetch_add(1, Ordering::Relaxed).to_be_bytes();
+        let mut random = [0; 10];
+        random[..2].copy_from_slice(&process.to_be_bytes());
+        random[2..].copy_from_slice(&count);
+        uuid::Builder::from_unix_timestamp_millis(self.wall_micros() / 1000, &random).into_uuid()
     }
 }
