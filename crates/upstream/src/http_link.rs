@@ -21,7 +21,8 @@ use tokio::time::sleep;
 const CONNECT: Duration = Duration::from_secs(10);
 /// Before a broken stream is resumed, unless the server says otherwise.
 const RETRY: Duration = Duration::from_secs(1);
-/// What a server may ask us to wait at most.
+/// What a server may ask us to wait at least and at most. Nobody makes us come back without a pause.
+const LEAST_RETRY: Duration = Duration::from_millis(100);
 const LONGEST_RETRY: Duration = Duration::from_secs(60);
 /// How often a stream is resumed without anything new on it.
 const RESUMPTIONS: u32 = 5;
@@ -122,7 +123,7 @@ impl HttpLink {
                 }
                 Some(Err(_)) | None => {
                     let Some(last) = stream.last_event_id().map(str::to_owned) else { return Err(cut(faults).into()) };
-                    let pause = stream.retry().unwrap_or(RETRY).min(LONGEST_RETRY);
+                    let pause = pause_before_retry(stream.retry(), RETRY);
                     stream = loop {
                         resumptions += 1;
                         if session.is_modern() || resumptions > RESUMPTIONS {
@@ -187,6 +188,11 @@ impl HttpLink {
     }
 }
 
+/// How long to wait before a stream is opened again: what the server asked for within bounds, or `otherwise`.
+pub(crate) fn pause_before_retry(asked: Option<Duration>, otherwise: Duration) -> Duration {
+    asked.unwrap_or(otherwise).clamp(LEAST_RETRY, LONGEST_RETRY)
+}
+
 fn settled<E>(came: Result<Answer, E>, faults: &Faults) -> Result<Frame, Trouble> {
     came.unwrap_or_else(|_| Err(faults.bug("lost a request"))).map_err(Trouble::from)
 }
@@ -243,4 +249,17 @@ pub(crate) fn trouble(failure: &HttpFailure, faults: &Faults, known: bool) -> Tr
 /// Common SDKs answer 400 instead of 404 when they do not know a session.
 fn speaks_of_sessions(body: &[u8]) -> bool {
     body.to_ascii_lowercase().windows(7).any(|part| part == b"session")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_server_makes_us_come_back_at_once_or_never() {
+        let asked = |millis| Some(Duration::from_millis(millis));
+        for (asked, want) in [(asked(0), 100), (asked(500), 500), (asked(u64::MAX), 60_000), (None, 1_000)] {
+            assert_eq!(pause_before_retry(asked, RETRY), Duration::from_millis(want));
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! The stream on which a server with a handshake sends what belongs to no request.
 
-use crate::http_link::take_event;
+use crate::http_link::{pause_before_retry, take_event};
 use crate::incoming::Via;
 use crate::session::{Carrier, Session};
 use mcp::streamable_http::EventStream;
@@ -28,7 +28,7 @@ pub(crate) async fn keep_open(session: Arc<Session>) {
                 _ => failure.retry_after,
             },
         };
-        sleep(wait.unwrap_or(pause).min(LONGEST_PAUSE)).await;
+        sleep(pause_before_retry(wait, pause)).await;
         pause = (pause * 2).min(LONGEST_PAUSE);
     }
 }

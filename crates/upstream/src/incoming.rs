@@ -68,7 +68,8 @@ pub(crate) fn dispatch(session: &Arc<Session>, frame: Frame, via: Via) {
     match frame.kind() {
         Kind::Result | Kind::Error => {
             let id = frame.id().and_then(own_id);
-            if !id.is_some_and(|id| session.pending.settle(id, Ok(frame))) {
+            // Who answers what was given up a moment before did nothing wrong.
+            if !id.is_some_and(|id| session.pending.settle(id, Ok(frame)) || session.pending.late(id)) {
                 session.offence("an answer nobody waits for");
             }
         }

@@ -16,6 +16,9 @@ use tokio::time::{Instant, sleep_until, timeout};
 /// How often a list is fetched again at most, however often it is said to have changed.
 const PACE: Duration = Duration::from_secs(1);
 
+/// How much is told of why an item was dropped, in bytes.
+const LONGEST_REASON: usize = 200;
+
 /// One of the four lists.
 struct List {
     kind: ItemKind,
@@ -111,7 +114,6 @@ async fn fetch(session: Arc<Session>, flags: u8) -> Fetched {
             }
         }
     }
-    session.shared.interests.restore(&session).await;
     fetched
 }
 
@@ -185,6 +187,7 @@ impl<'a> Collected<'a> {
         let item = read_item(self.kind, Bytes::copy_from_slice(&definition)).and_then(|item| self.accept(item));
         if let Err(why) = item {
             let server = &self.session.shared.options.name;
+            let why = shown(&why, &self.session.shared.world.masks);
             tracing::warn!(target: "mcp::client", %server, kind = ?self.kind, "dropped from a list: {why}");
         }
     }
@@ -200,6 +203,12 @@ impl<'a> Collected<'a> {
         self.items.push(item);
         Ok(())
     }
+}
+
+/// What is wrong with an item, fit to be shown: it may quote the server.
+fn shown(why: &str, masks: &gate::Masks) -> String {
+    let masked = masks.text(why);
+    masked[..masked.floor_char_boundary(LONGEST_REASON)].to_owned()
 }
 
 /// One item of a list, as far as the gate decides on it.
@@ -279,6 +288,15 @@ mod tests {
         check(ItemKind::Tool, twice, Ok(("a", r#""a""#, silent)));
         check(ItemKind::Resource, r#"{"uri":"f:///x","name":"n"}"#, Ok(("f:///x", r#""n""#, silent)));
         check(ItemKind::Template, r#"{"uriTemplate":"f:///{x}"}"#, Ok(("f:///{x}", "", silent)));
+    }
+
+    #[test]
+    fn what_is_told_of_a_bad_item_is_short_and_masked() {
+        let masks = gate::Masks::new(&[gate::Secret::new("token-abcdef")]);
+        let definition = format!(r#"{{"name":"token-abcdef{}"}}"#, "é".repeat(1_000));
+        let why = read_item(ItemKind::Tool, definition.into()).expect_err("no schema");
+        let told = shown(&why, &masks);
+        assert!(told.starts_with("tool `*****é") && told.len() <= LONGEST_REASON, "{told}");
     }
 
     #[test]

@@ -3,10 +3,17 @@
 use bytes::Bytes;
 use gate::{Dialogue, Fault, Feed};
 use mcp::Frame;
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
+
+/// How long a server may go on with a call that was given up: what it asks meanwhile may still be about that one.
+const LINGERS: Duration = Duration::from_secs(10);
+
+/// How many requests that were given up are remembered.
+const MOST_GIVEN_UP: usize = 1_024;
 
 /// What a waiting request gets in the end.
 pub(crate) type Answer = Result<Frame, Fault>;
@@ -36,7 +43,16 @@ struct Table {
     last: u64,
     waiting: HashMap<u64, Entry>,
     calls: usize,
+    /// Requests that were given up and may yet be answered, oldest first.
+    given_up: VecDeque<GivenUp>,
     closed: Option<Fault>,
+}
+
+struct GivenUp {
+    id: u64,
+    at: Instant,
+    /// It was somebody's call.
+    call: bool,
 }
 
 /// The table of one connection.
@@ -69,9 +85,22 @@ impl Pending {
         entry.is_some_and(|entry| entry.answer.send(answer).is_ok())
     }
 
-    /// Forgets a request; false if it was settled already.
+    /// Gives a request up; false if it was settled already.
     pub fn forget(&self, id: u64) -> bool {
-        self.table().take(id).is_some()
+        let mut table = self.table();
+        let Some(entry) = table.take(id) else { return false };
+        if table.given_up.len() >= MOST_GIVEN_UP {
+            table.given_up.pop_front();
+        }
+        table.given_up.push_back(GivenUp { id, at: Instant::now(), call: entry.caller.is_some() });
+        true
+    }
+
+    /// Takes note of an answer that nobody waits for; whether that is because its request was given up.
+    pub fn late(&self, id: u64) -> bool {
+        let given_up = &mut self.table().given_up;
+        let at = given_up.iter().position(|request| request.id == id);
+        at.is_some_and(|at| given_up.remove(at).is_some())
     }
 
     /// Fails everything that waits, and all that would come later.
@@ -80,6 +109,7 @@ impl Pending {
             let mut table = self.table();
             table.closed.get_or_insert(later);
             table.calls = 0;
+            table.given_up.clear();
             std::mem::take(&mut table.waiting)
         };
         for (_, entry) in entries {
@@ -106,10 +136,11 @@ impl Pending {
         self.table().waiting.get(&id)?.caller.clone()
     }
 
-    /// The caller, if exactly one call is under way.
+    /// The caller, if exactly one call is under way, one that was given up a moment ago included.
     pub fn only_caller(&self) -> Option<Caller> {
         let table = self.table();
-        if table.calls != 1 {
+        let lingers = |request: &GivenUp| request.call && request.at.elapsed() < LINGERS;
+        if table.calls != 1 || table.given_up.iter().any(lingers) {
             return None;
         }
         table.waiting.values().find_map(|entry| entry.caller.clone())
@@ -173,5 +204,20 @@ mod tests {
         assert_eq!(receiver.try_recv().expect("settled").map(|_| ()), Err(fault()));
         assert_eq!(pending.register(None).map(|_| ()), Err(fault()));
         assert_eq!(pending.only(), None);
+    }
+
+    #[test]
+    fn a_late_answer_is_known_for_one() {
+        let pending = Pending::default();
+        let (id, _receiver) = pending.register(None).expect("open");
+        assert!(pending.forget(id));
+        assert!(pending.late(id));
+        assert!(!pending.late(id), "once");
+        assert!(!pending.late(id + 1), "never asked");
+        for _ in 0..=MOST_GIVEN_UP {
+            let (id, _receiver) = pending.register(None).expect("open");
+            pending.forget(id);
+        }
+        assert_eq!(pending.table().given_up.len(), MOST_GIVEN_UP);
     }
 }

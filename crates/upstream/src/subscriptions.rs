@@ -7,11 +7,14 @@ use mcp::{Frame, Kind, view};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout};
 
 /// The first pause before a broken stream is opened again; each further one is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+/// How long a server may take to agree to what it agreed to before.
+const ANSWER: Duration = Duration::from_secs(10);
 
 /// How many callers want to hear of each resource. Outlives conversations.
 #[derive(Default)]
@@ -52,17 +55,18 @@ impl Interests {
     }
 
     /// Tells a conversation that knows nothing of earlier ones what is wanted: log lines, and resources to watch.
+    /// A server that does not answer is not waited for for ever.
     pub async fn restore(&self, session: &Arc<Session>) {
         if session.is_modern() || !session.first_listing() {
             return;
         }
         if let (Some(level), true) = (session.shared.log_level(), session.offers(&["logging"])) {
             // A server that does not do it logs as it pleases.
-            let _ = session.ask("logging/setLevel", &format!("\"level\":{level}")).await;
+            let _ = timeout(ANSWER, session.ask("logging/setLevel", &format!("\"level\":{level}"))).await;
         }
         for uri in self.uris() {
             let params = format!("\"uri\":{}", view::quoted(&uri));
-            if session.ask("resources/subscribe", &params).await.is_err() {
+            if !matches!(timeout(ANSWER, session.ask("resources/subscribe", &params)).await, Ok(Ok(_))) {
                 tracing::debug!(target: "mcp::client", server = %session.shared.options.name, "cannot subscribe again");
             }
         }

@@ -12,6 +12,8 @@ use crate::start::{self, Live};
 use crate::stderr::Tail;
 use crate::subscriptions::{Interests, Listening};
 use arc_swap::ArcSwapOption;
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use gate::{Fault, ItemKind, Offer};
 use mcp::Era;
 use mcp::view;
@@ -190,6 +192,7 @@ async fn serve(shared: &Arc<Shared>, live: &mut Live, stop: &CancellationToken) 
     let mut lists = Lists::new(session.clone());
     let mut listening = Listening::new(session.clone());
     let mut first = true;
+    let mut restoring = FuturesUnordered::new();
     let mut ended = std::pin::pin!(live.ended(shared));
     loop {
         tokio::select! {
@@ -204,10 +207,13 @@ async fn serve(shared: &Arc<Shared>, live: &mut Live, stop: &CancellationToken) 
                 }
             },
             () = listening.run() => {}
+            Some(()) = restoring.next(), if !restoring.is_empty() => {}
             listed = lists.run() => {
                 let trouble = listed.trouble.clone().map(Arc::new);
                 publish(shared, &session, listed.parts, first).await;
-                first = false;
+                if std::mem::take(&mut first) {
+                    restoring.push(shared.interests.restore(&session));
+                }
                 let revision = session.peer().map_or(mcp::Revision::NEWEST_LEGACY, |peer| peer.revision);
                 shared.on(Event::Listed(Arc::new(Toolset { revision, trouble })));
             }
