@@ -11,6 +11,7 @@ use mcp::splice::Splice;
 use mcp::{Frame, Span, view};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use tokio::time::timeout;
 
 /// Takes one request of the server.
 pub(crate) fn asked(session: &Arc<Session>, frame: Frame, via: Via) {
@@ -55,13 +56,19 @@ fn can(caller: &Caller, method: &str, frame: &Frame) -> bool {
 }
 
 fn relay(session: &Arc<Session>, caller: Caller, frame: Frame, method: String) {
+    let Some(turn) = session.errand() else {
+        session.tell_later(refusal(session, &frame, &method));
+        return session.offence("more questions than can be asked");
+    };
     let receiver = caller.feed.ask(Unmasked::message(wire(&frame, Span::NONE), ReplyKind::Result));
-    let Some(turn) = session.errand() else { return session.offence("more questions than can be asked") };
     let session = session.clone();
+    let patience = session.longest_call();
     // Somebody may think about it for long: the reader goes on.
     session.shared.world.tasks.clone().spawn(async move {
         let _turn = turn;
-        let said = receiver.await.ok().and_then(|said| readdress(&said, &frame));
+        // No call outlives this, so neither does a question that it asks: one that is never answered goes away.
+        let said =
+            timeout(patience, receiver).await.ok().and_then(Result::ok).and_then(|said| readdress(&said, &frame));
         let message = said.unwrap_or_else(|| refusal(&session, &frame, &method));
         if session.tell(message).await.is_err() {
             tracing::debug!(target: "mcp::client", server = %session.shared.options.name, "an answer was not sent");

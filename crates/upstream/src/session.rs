@@ -303,12 +303,18 @@ impl Session {
                 return outcome;
             }
             let heard = options.idle_timeout.and_then(|idle| Some(self.pending.progressed(id)? + idle));
-            let latest = began + options.call_timeout.max(LONGEST_CALL);
+            let latest = began + self.longest_call();
             match heard {
                 Some(later) if later > Instant::now() && deadline < latest => deadline = later.min(latest),
                 _ => return Err(self.shared.faults.call_timeout(Instant::now() - began).into()),
             }
         }
+    }
+
+    /// How long a call can take at most.
+    pub fn longest_call(&self) -> Duration {
+        let options = &self.shared.options;
+        if options.idle_timeout.is_some() { options.call_timeout.max(LONGEST_CALL) } else { options.call_timeout }
     }
 
     /// How a call is given up at the server.

@@ -41,3 +41,20 @@ async fn late_answers_to_what_was_given_up_do_not_end_the_connection() {
     }
     house.stop().await;
 }
+
+#[tokio::test]
+async fn a_question_that_is_never_answered_goes_away_with_its_call() {
+    let dir = tempdir().expect("a directory");
+    let limit = Duration::from_millis(500);
+    let options = Options { protocol: Protocol::Legacy, call_timeout: limit, ..hostile(&[]) };
+    let house = House::new(options, dir.path().to_owned());
+    house.ready().await.expect("the fixture starts");
+    let ear = Ear::silent();
+    let live =
+        Caller { listener: Some(ear.clone()), dialogue: Dialogue::Live, capabilities: Some(r#"{"elicitation":{}}"#) };
+    let failed = house.call_as(&live, "elicit", "{}").await.unwrap_err();
+    assert!(failed.starts_with("upstream.timeout"), "{failed}");
+    let gone = || ear.kept.lock().unwrap().iter().filter(|answer| answer.is_closed()).count();
+    until("the end of the question", || gone() == 1).await;
+    house.stop().await;
+}

@@ -49,7 +49,9 @@ pub struct Ear {
     pub asked: Mutex<Vec<String>>,
     pub answer: Option<String>,
     /// Answers that are never given, kept so that they are not taken for refused.
-    kept: Mutex<Vec<oneshot::Sender<Wire>>>,
+    pub kept: Mutex<Vec<oneshot::Sender<Wire>>>,
+    /// Neither answers nor refuses.
+    silent: bool,
 }
 
 impl Ear {
@@ -59,7 +61,14 @@ impl Ear {
             asked: Mutex::default(),
             answer: result.map(str::to_owned),
             kept: Mutex::default(),
+            silent: false,
         })
+    }
+
+    pub fn silent() -> Arc<Self> {
+        let ear = Self::answering(None);
+        let ear = Arc::into_inner(ear).expect("just made");
+        Arc::new(Self { silent: true, ..ear })
     }
 
     pub fn heard(&self) -> Vec<String> {
@@ -85,6 +94,7 @@ impl Listener for Ear {
                 // Whether anybody waits for it is the test's business.
                 let _ = answer.send(wire(&format!(r#"{{"jsonrpc":"2.0","id":"d-1","result":{result}}}"#), "-"));
             }
+            None if self.silent => self.kept.lock().expect("nobody panics with it").push(answer),
             None => drop(answer),
         }
     }
