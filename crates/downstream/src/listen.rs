@@ -62,11 +62,11 @@ impl Listen {
         let mut watching = Watching { gate: front.gate.clone(), by: self.by.clone(), front, watches: Vec::new() };
         self.watch(front, &mut watching);
         self.out.offer(self.acknowledged());
-        let begin = |(at, uri): (usize, &Box<str>)| {
+        let begin = |(at, uri): (usize, &str)| {
             let call = front.gate.call(subscription(front, &self.by, uri, true));
             async move { (at, call.await) }
         };
-        let mut pending: FuturesUnordered<_> = self.uris.iter().enumerate().map(begin).collect();
+        let mut pending: FuturesUnordered<_> = self.uris.iter().map(|uri| &**uri).enumerate().map(begin).collect();
         let mut changes = Changes::default();
         loop {
             tokio::select! {
