@@ -7,7 +7,7 @@ use crate::legacy;
 use crate::level::Level;
 use crate::line::{Line, Out};
 use crate::listen::{Listen, subscription, unsubscribe};
-use crate::lists::Lists;
+use crate::lists::{Lists, settle};
 use crate::modern;
 use crate::session::{MOST_WATCHED, Session};
 use crate::trace;
@@ -24,6 +24,9 @@ use tokio_util::task::TaskTracker;
 
 /// How long a call waits for servers whose tools were never seen, before its name counts as unknown.
 const CALL_PATIENCE: Duration = Duration::from_secs(10);
+
+/// A server's own limit for its start ends before this.
+const START_PATIENCE: Duration = Duration::from_secs(15 * 60);
 
 /// How a face presents itself.
 #[derive(Debug, Clone)]
@@ -233,7 +236,7 @@ impl Front {
             }
             Pending::Watch(call, shape, session) => self.finish_watch(call, &shape, &session).await,
             Pending::List(frame, kind, era) => {
-                self.lists.settle(self, self.options.list_wait, || false).await;
+                self.lists.settle(self, self.options.list_wait).await;
                 self.lists.answer(self, &frame, kind, era)
             }
             Pending::Listen(listen) => listen.run(self).await,
@@ -254,15 +257,16 @@ impl Front {
         encode::answer(outcome, shape)
     }
 
-    /// A name nobody knows may be one of a server that was never seen: it is given time to come up.
+    /// A name nobody knows may be one of a server that was never seen: it is given time to come up. The server that
+    /// the name leads to has all the time its start may take; where the name leads to none, all have a moment.
     async fn wait_for(&self, call: &Call) {
-        if self.lists.ready(self) {
+        let known = || self.gate.catalog().resolve(&call.face, &call.target).is_ok();
+        if self.lists.complete(self) || known() {
             return;
         }
-        let known = || self.gate.catalog().resolve(&call.face, &call.target).is_ok();
-        if !known() {
-            self.lists.settle(self, CALL_PATIENCE, known).await;
-        }
+        let cold = self.gate.warm_for(&call.face, &call.target);
+        let patience = if cold.len() == 1 { START_PATIENCE } else { CALL_PATIENCE };
+        settle(self, &cold, patience, known).await;
     }
 }
 

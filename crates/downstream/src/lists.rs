@@ -38,6 +38,8 @@ pub(crate) struct Lists {
     mark: [u8; 4],
     /// The state of the catalog in which no server was unknown.
     warm: AtomicU64,
+    /// The state of the catalog in which every server was known.
+    complete: AtomicU64,
     /// Servers that were waited for and did not come: lists do not wait for them again.
     late: Mutex<HashSet<ServerName>>,
 }
@@ -45,7 +47,8 @@ pub(crate) struct Lists {
 impl Lists {
     /// Nothing rendered yet. `mark` is random.
     pub fn new(mark: [u8; 4]) -> Self {
-        Self { rendered: Mutex::default(), mark, warm: AtomicU64::new(0), late: Mutex::default() }
+        let (warm, complete) = (AtomicU64::new(0), AtomicU64::new(0));
+        Self { rendered: Mutex::default(), mark, warm, complete, late: Mutex::default() }
     }
 
     /// Whether every server of the face is known, or known not to come soon.
@@ -61,24 +64,26 @@ impl Lists {
         cold.is_empty()
     }
 
-    /// Waits until `enough` says so, all servers are known, or `patience` is over.
-    pub async fn settle(&self, front: &Front, patience: Duration, enough: impl Fn() -> bool) {
-        let mut notices = front.gate.hub().listen();
+    /// Whether every server of the face is known, so that an unknown name is one that nobody has.
+    pub fn complete(&self, front: &Front) -> bool {
+        let catalog = front.gate.catalog();
+        let epoch = catalog.epoch();
+        if self.complete.load(Ordering::Relaxed) == epoch {
+            return true;
+        }
+        let complete = catalog.servers(&front.face).iter().all(|server| catalog.offer(server).is_some());
+        if complete {
+            self.complete.store(epoch, Ordering::Relaxed);
+        }
+        complete
+    }
+
+    /// Waits until all servers that were never seen are known or have failed, or `patience` is over. Who is not
+    /// there by then is late, and no list waits for it again.
+    pub async fn settle(&self, front: &Front, patience: Duration) {
         let cold = self.awaited(front.gate.warm(&front.face));
-        let deadline = tokio::time::Instant::now() + patience;
-        loop {
-            if enough() || cold.iter().all(|server| front.gate.catalog().offer(server).is_some()) {
-                return;
-            }
-            tokio::select! {
-                _ = notices.recv() => {}
-                () = tokio::time::sleep(LOOK) => {}
-                () = front.hurry.cancelled() => return,
-            }
-            if tokio::time::Instant::now() >= deadline {
-                self.late.lock().expect("set operations do not panic").extend(cold);
-                return;
-            }
+        if !settle(front, &cold, patience, || false).await {
+            self.late.lock().expect("set operations do not panic").extend(cold);
         }
     }
 
@@ -156,4 +161,24 @@ fn page(id: &[u8], kind: ItemKind, items: &[u8], next: Option<&str>, info: Optio
     }
     json.extend_from_slice(b"}}");
     json.into()
+}
+
+/// Waits until `enough` says so, or all of `cold` are known or have failed; says whether it did not have to give up
+/// when `patience` was over.
+pub(crate) async fn settle(front: &Front, cold: &[ServerName], patience: Duration, enough: impl Fn() -> bool) -> bool {
+    let mut notices = front.gate.hub().listen();
+    let deadline = tokio::time::Instant::now() + patience;
+    loop {
+        if enough() || cold.iter().all(|server| front.gate.settled(server)) {
+            return true;
+        }
+        tokio::select! {
+            _ = notices.recv() => {}
+            () = tokio::time::sleep(LOOK) => {}
+            () = front.hurry.cancelled() => return true,
+        }
+        if tokio::time::Instant::now() >= deadline {
+            return false;
+        }
+    }
 }

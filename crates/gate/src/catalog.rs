@@ -161,6 +161,18 @@ impl Catalog {
         self.index.load().servers.iter().find(|(name, _)| name == server).and_then(|(_, offer)| offer.clone())
     }
 
+    /// The servers of a face whose name stands in front of `asked`, as in `server__tool`. Good for knowing whom to
+    /// wait for; whose tool it is, only [`Catalog::resolve`] says.
+    pub fn named_in(&self, face: &Face, asked: &str) -> Vec<ServerName> {
+        let asked = asked.strip_prefix("mcp__").unwrap_or(asked);
+        let leads = |name: &str| asked.strip_prefix(name).is_some_and(|rest| rest.starts_with("__"));
+        let mut servers = self.servers(face);
+        if *face == Face::All {
+            servers.retain(|server| leads(server.as_str()) || leads(&naming::legal(server.as_str())));
+        }
+        servers
+    }
+
     /// The items of one kind that a face shows, before policy, in order; and the epoch they are of.
     pub fn items(&self, face: &Face, kind: ItemKind) -> (u64, Vec<Arc<Item>>) {
         let index = self.index.load();

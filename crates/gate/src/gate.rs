@@ -8,7 +8,7 @@ use crate::mask::{Masks, Unmasked};
 use crate::policy::{Decision, Grant, Policy};
 use crate::ports::{Ids, Listener, Readiness, Source};
 use crate::refusal::{Delivery, Failure, Fault, Refusal};
-use crate::words::{Call, CallId, Dialogue, Face, ItemKind, Reply, ServerName, Wire};
+use crate::words::{Call, CallId, Dialogue, Face, ItemKind, Reply, ServerName, Target, Wire};
 use bytes::Bytes;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -164,7 +164,11 @@ impl Gate {
     pub async fn call(&self, call: Call) -> Result<Reply, Failure> {
         let item = match self.catalog.resolve(&call.face, &call.target) {
             Ok(item) => item,
-            Err(refusal) => return Err(self.refuse(&call, None, self.told_of(&call, refusal))),
+            Err(refusal) => {
+                let fault = self.unseen(&call.face, &call.target);
+                let refused = self.refuse(&call, None, self.told_of(&call, refusal));
+                return Err(fault.map_or(refused, Failure::Broke));
+            }
         };
         let grant = match self.policy.decide(&item) {
             Decision::Allow(grant) => grant,
@@ -198,13 +202,42 @@ impl Gate {
     pub fn warm(&self, face: &Face) -> Vec<ServerName> {
         let mut cold = self.catalog.servers(face);
         cold.retain(|server| self.catalog.offer(server).is_none());
-        for server in &cold {
-            if let Some(source) = self.sources.get(server) {
-                // A refusal is recorded; the list then goes without this server.
-                let _ = self.ensure_started(source);
-            }
-        }
+        self.start_all(&cold);
         cold
+    }
+
+    fn start_all(&self, servers: &[ServerName]) {
+        for source in servers.iter().filter_map(|server| self.sources.get(server)) {
+            // A refusal is recorded; lists then go without this server.
+            let _ = self.ensure_started(source);
+        }
+    }
+
+    /// The servers of `face` that were never seen and may have what `target` names: those it names in front, else
+    /// all. Starts them.
+    pub fn warm_for(&self, face: &Face, target: &Target) -> Vec<ServerName> {
+        let named = self.catalog.named_in(face, target.asked());
+        let mut cold = if named.is_empty() { self.catalog.servers(face) } else { named };
+        cold.retain(|server| self.catalog.offer(server).is_none());
+        self.start_all(&cold);
+        cold
+    }
+
+    /// Whether there is nothing to wait for: the server's list is known, or its start has failed.
+    pub fn settled(&self, server: &ServerName) -> bool {
+        self.catalog.offer(server).is_some() || self.trouble(server).is_some()
+    }
+
+    fn trouble(&self, server: &ServerName) -> Option<Fault> {
+        self.sources.get(server)?.trouble()
+    }
+
+    /// Why the one server that a name leads to could not say whether it has it.
+    fn unseen(&self, face: &Face, target: &Target) -> Option<Fault> {
+        match self.catalog.named_in(face, target.asked()).as_slice() {
+            [server] if self.catalog.offer(server).is_none() => self.trouble(server),
+            _ => None,
+        }
     }
 
     /// Starts one server unless it is up.

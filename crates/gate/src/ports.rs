@@ -30,6 +30,11 @@ pub trait Source: Send + Sync {
     /// Whether a start is needed before a call.
     fn readiness(&self) -> Readiness;
 
+    /// Why the last start failed, while nobody tries again.
+    fn trouble(&self) -> Option<Fault> {
+        None
+    }
+
     /// Starts the source unless it is up. Returns at once.
     fn start(&self, permit: StartPermit);
 

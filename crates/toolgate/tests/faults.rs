@@ -197,3 +197,18 @@ fn a_killed_gates_open_call_is_found_and_closed_as_lost() {
     wait::expect("the open call to be closed as lost", lost);
     assert_eq!(setup.events().iter().filter(|event| event["end"] == "lost").count(), 1);
 }
+
+#[test]
+fn a_call_waits_for_its_own_server_alone_and_says_why_that_failed() {
+    let setup = Setup::new()
+        .server("hung", &["--hang-at-start"], "startup_timeout_sec = 60")
+        .server("dead", &["--exit-at-start", "7"], "")
+        .server("slow", &["--slow-start-ms", "1500"], "");
+    let mut client = setup.client(&[]);
+    let begun = wait::now();
+    let result = client.call("dead__echo", &json!({"text": "x"})).result();
+    assert_eq!(code(&result), "upstream.unavailable", "{result}");
+    assert!(text(&result).contains("dead"), "{result}");
+    assert_eq!(client.call("slow__echo", &json!({"text": "there"})).text_block(), "there");
+    assert!(begun.elapsed() < Duration::from_secs(9), "it waited for the hung one");
+}

@@ -212,6 +212,19 @@ impl Source for Upstream {
         Readiness::Idle
     }
 
+    fn trouble(&self) -> Option<Fault> {
+        match &*self.shared.state.borrow() {
+            LinkState::AuthRequired(fault) | LinkState::Failed(fault) | LinkState::Backoff { why: fault, .. } => {
+                Some((**fault).clone())
+            }
+            LinkState::Idle
+            | LinkState::Starting
+            | LinkState::Connected
+            | LinkState::Ready(_)
+            | LinkState::Draining => None,
+        }
+    }
+
     fn start(&self, _leave: StartPermit) {
         self.shared.on(Event::Asked);
     }
