@@ -1,6 +1,6 @@
 //! A JSON-RPC message as received: its bytes, and the places of what a hop reads or owns.
 
-use crate::json::{Flaw, Member, Members, Scan, Span};
+use crate::json::{Flaw, Member, Members, Scan, Span, remember};
 use crate::limits::Limits;
 use crate::revision::code;
 use crate::salvage::broken;
@@ -50,6 +50,12 @@ pub struct BadFrame {
     pub answers: bool,
 }
 
+/// Places are 32 bits wide, so nothing longer is read whatever the limits say.
+const MOST_BYTES: usize = u32::MAX as usize;
+
+/// How many messages a batch may hold.
+pub const MOST_IN_BATCH: usize = 1_000;
+
 /// What one line or body holds.
 #[derive(Debug)]
 pub enum Incoming {
@@ -79,7 +85,7 @@ impl Frame {
     /// [`BadFrame`] for anything that is not exactly one well-formed JSON-RPC 2.0 message within `limits`.
     pub fn parse(json: Bytes, limits: &Limits) -> Result<Frame, BadFrame> {
         let json = without_mark(json);
-        if json.len() > limits.frame_bytes {
+        if json.len() > limits.frame_bytes.min(MOST_BYTES) {
             return Err(too_long(&json, &json, limits));
         }
         let text = simdutf8::basic::from_utf8(&json).map_err(|_| broken(&json, Flaw::Utf8))?;
@@ -100,15 +106,16 @@ impl Frame {
             return Self::parse(json, limits).map(|frame| Incoming::One(Box::new(frame)));
         }
         let text = simdutf8::basic::from_utf8(&json).map_err(|_| broken(b"", Flaw::Utf8))?;
-        let spans = view::elements(text).map_err(|flaw| broken(b"", flaw))?;
-        if spans.is_empty() {
-            return Err(BadFrame {
-                code: code::INVALID_REQUEST,
-                reason: "an empty batch".into(),
-                id: None,
-                answers: false,
-            });
-        }
+        // As many elements as fit are counted by their cheapest form before any place is remembered.
+        let spans = view::some_elements(text, MOST_IN_BATCH).map_err(|flaw| broken(b"", flaw))?;
+        let reason = match spans.as_deref() {
+            Some([]) => "an empty batch".to_owned(),
+            None => format!("a batch of more than {MOST_IN_BATCH} messages"),
+            Some(_) => String::new(),
+        };
+        let Some(spans) = spans.filter(|spans| !spans.is_empty()) else {
+            return Err(BadFrame { code: code::INVALID_REQUEST, reason, id: None, answers: false });
+        };
         Ok(Incoming::Batch(spans.iter().map(|span| Self::parse(json.slice(span.range()), limits)).collect()))
     }
 
@@ -205,8 +212,7 @@ impl Envelope {
         scan.space();
         scan.each_member(0, |scan, key| {
             let value = envelope.member(text, scan, key)?;
-            keys.push(Member { key, value });
-            Ok(())
+            remember(&mut keys, Member { key, value })
         })?;
         scan.refuse_duplicates(&keys)?;
         scan.end()?;
@@ -248,8 +254,7 @@ impl Envelope {
             } else {
                 scan.value(2)?
             };
-            members.push(Member { key, value });
-            Ok(())
+            remember(&mut members, Member { key, value })
         })?;
         scan.refuse_duplicates(&members)?;
         (self.members, self.meta, self.meta_members) = (members, meta, meta_members);
@@ -416,5 +421,7 @@ mod tests {
         assert!(frames[0].is_ok());
         assert_eq!(frames[1].as_ref().expect_err("no jsonrpc").id.as_deref(), Some("3"));
         assert!(Frame::parse_any(Bytes::from_static(b"[]"), &Limits::default()).is_err());
+        let many = format!("[{}1]", "1,".repeat(MOST_IN_BATCH));
+        assert!(Frame::parse_any(many.into(), &Limits::default()).is_err(), "too many to remember");
     }
 }

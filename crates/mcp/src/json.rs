@@ -74,9 +74,27 @@ pub enum Flaw {
     /// A value that had to be an array is none.
     #[error("not an array")]
     NotAnArray,
+    /// An object that is read to decide has more members than anybody needs.
+    #[error("more than {MOST_MEMBERS} members in one object")]
+    TooManyMembers,
     /// Not UTF-8.
     #[error("not valid UTF-8")]
     Utf8,
+}
+
+/// How many members an object may have that is read to decide: remembering a place costs more than sending it.
+pub const MOST_MEMBERS: usize = 10_000;
+
+/// Adds a member while there are not too many.
+///
+/// # Errors
+/// [`Flaw::TooManyMembers`].
+pub(crate) fn remember(members: &mut Members, member: Member) -> Result<(), Flaw> {
+    if members.len() >= MOST_MEMBERS {
+        return Err(Flaw::TooManyMembers);
+    }
+    members.push(member);
+    Ok(())
 }
 
 /// A pass over one document. `pos` only moves forward.
@@ -210,8 +228,7 @@ impl<'a> Scan<'a> {
         let mut members = Members::new();
         self.each_member(depth, |scan, key| {
             let value = scan.value(depth + 1)?;
-            members.push(Member { key, value });
-            Ok(())
+            remember(&mut members, Member { key, value })
         })?;
         self.refuse_duplicates(&members)?;
         Ok(members)
@@ -430,6 +447,13 @@ mod tests {
         ] {
             assert!(check(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn an_object_with_endless_members_is_refused() {
+        let many: String = (0..=MOST_MEMBERS).map(|n| format!("\"k{n}\":1,")).collect();
+        let members = |text: &str| Scan::new(text, 0, 8).members(0).map(|m| m.len());
+        assert_eq!(members(&format!("{{{many}\"z\":1}}")), Err(Flaw::TooManyMembers));
     }
 
     #[test]

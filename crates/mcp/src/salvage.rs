@@ -17,7 +17,7 @@ pub(crate) fn broken(json: &[u8], flaw: Flaw) -> BadFrame {
 /// Whether bytes with this flaw are JSON all the same, only not such as a message may be.
 fn is_json(json: &[u8], flaw: Flaw) -> bool {
     match flaw {
-        Flaw::DuplicateKey(_) => true,
+        Flaw::DuplicateKey(_) | Flaw::TooManyMembers => true,
         Flaw::NotAnObject => {
             let mut scan = Scan::new(lossless_prefix(json), 0, 128);
             scan.value(0).is_ok() && scan.end().is_ok()

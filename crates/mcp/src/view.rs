@@ -39,14 +39,23 @@ pub fn members(raw: &str) -> Result<Members, Flaw> {
 
 /// The elements of the array `raw`, spans relative to `raw`.
 pub fn elements(raw: &str) -> Result<Vec<Span>, Flaw> {
+    Ok(some_elements(raw, usize::MAX)?.unwrap_or_default())
+}
+
+/// The elements of the array `raw`, or `None` if there are more than `most`.
+pub fn some_elements(raw: &str, most: usize) -> Result<Option<Vec<Span>>, Flaw> {
     let mut scan = Scan::new(raw, 0, DEPTH);
-    let mut spans = Vec::new();
+    let (mut spans, mut more) = (Vec::new(), false);
     scan.space();
     scan.each_element(0, |scan| {
-        spans.push(scan.value(1)?);
+        let span = scan.value(1)?;
+        more |= spans.len() >= most;
+        if !more {
+            spans.push(span);
+        }
         Ok(())
     })?;
-    Ok(spans)
+    Ok((!more).then_some(spans))
 }
 
 /// The member `key` among `members` of the document `json`.

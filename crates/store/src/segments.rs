@@ -2,12 +2,14 @@
 //!
 //! Not here: what happens to a chain whose writer died (see `recover`).
 
-use crate::chain::{Link, MAX_LINE_BYTES};
+mod state;
+
+use crate::chain::Link;
 use crate::disk::{self, Disk, Real};
-use crate::events::{Mark, Open, Own, SCHEMA, seal_ending, seal_preamble};
+use crate::events::{Mark, Own, SCHEMA, seal_ending, seal_preamble};
 use crate::names::{Name, State};
-use crate::synced::Synced;
 use gate::ports::{BoxFuture, Clock, Ids, Ledger, LedgerError, Position};
+use state::{Chain, Part};
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -67,33 +69,6 @@ struct Inner {
     disk: Box<dyn Disk>,
     // A std Mutex: held for one write at most (for a sync only when parts fill faster than anybody syncs).
     chain: Mutex<Chain>,
-}
-
-struct Chain {
-    link: Link,
-    open: Open,
-    /// The part that is written to. `None` before the first event, and after a disk failed.
-    current: Option<Part>,
-    /// The last part's name, whether or not it is still written to.
-    last: Option<Name>,
-    /// Full parts that have a successor, locked until they are synced and renamed.
-    retired: Vec<Part>,
-    /// Parts that a disk failed on: locked until the process ends, because their open attempts live on in the
-    /// next part and nobody may close them as lost.
-    broken: Vec<Part>,
-    synced: Synced,
-    buffer: Vec<u8>,
-    /// How many appends ago somebody looked whether the file still has a name.
-    unlooked: u32,
-    closed: bool,
-}
-
-struct Part {
-    file: Arc<File>,
-    name: Name,
-    len: u64,
-    /// Whether the directory is known to hold its name durably.
-    named: bool,
 }
 
 impl Segments {
@@ -174,29 +149,6 @@ impl Ledger for Segments {
             let known = self.inner.lock()?.synced.of(position);
             known.unwrap_or_else(|| Err(LedgerError("there is no such record".to_owned())))
         })
-    }
-}
-
-impl Chain {
-    fn new() -> Self {
-        Self {
-            link: Link::START,
-            open: Open::default(),
-            current: None,
-            last: None,
-            retired: Vec::new(),
-            broken: Vec::new(),
-            synced: Synced::default(),
-            buffer: Vec::with_capacity(MAX_LINE_BYTES),
-            unlooked: 0,
-            closed: false,
-        }
-    }
-
-    /// No more writes to the current part.
-    fn give_up_part(&mut self) {
-        self.synced.failed(self.link.seq);
-        self.broken.extend(self.current.take());
     }
 }
 

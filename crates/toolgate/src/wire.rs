@@ -24,7 +24,7 @@ use tokio_util::task::TaskTracker;
 use crate::config::{Config, Env, Server, Startup};
 use crate::ui::{Code, Failure};
 use gate::ports::Source;
-use gate::{Assembly, Catalog, Gate, Hub, Masks, Policy, Recorder, ServerName};
+use gate::{Assembly, Catalog, Gate, Hub, Masks, Policy, Recorder, Secret, ServerName};
 use upstream::Upstream;
 
 /// Which servers a gate is to have.
@@ -53,11 +53,20 @@ pub struct House {
 /// # Errors
 /// A configuration that cannot be served safely, an unknown server, a ledger that cannot be opened.
 pub fn build(config: &Config, env: &Env, selection: &Selection) -> Result<House, Failure> {
+    build_with(config, env, selection, &[])
+}
+
+/// The same, with secrets of our own to mask beside those of the servers.
+///
+/// # Errors
+/// As [`build`].
+pub fn build_with(config: &Config, env: &Env, selection: &Selection, own: &[Secret]) -> Result<House, Failure> {
     // Only the first of many builds in one process can install it, and one is enough.
     let _ = rustls::crypto::ring::default_provider().install_default();
     config.sound().map_err(|problem| Failure::from(problem.clone()))?;
     let servers = select(config, selection)?;
-    let masks = Arc::new(Masks::new(&options::secrets(&servers, env)));
+    let secrets = options::secrets(&servers, env);
+    let masks = Arc::new(Masks::new(secrets.iter().chain(own)));
     let catalog = Arc::new(Catalog::new(options::names(&servers, selection), options::naming(config, &servers)));
     let hub = Arc::new(Hub::new(masks.clone(), gate::Limits::default().notices));
     let tasks = TaskTracker::new();

@@ -1,4 +1,5 @@
 use super::*;
+use crate::chain::MAX_LINE_BYTES;
 use crate::testing::{attempt, door, end, faulty, files, story};
 use crate::{recover, verify};
 use std::os::unix::fs::PermissionsExt;

@@ -148,11 +148,11 @@ struct Row {
 
 impl Row {
     fn of(item: &Item, house: &House) -> Self {
-        let definition = String::from_utf8_lossy(&item.definition).into_owned();
+        let definition = masked(&item.definition, house);
         Self {
-            name: item.exposed.to_string(),
+            name: house.gate.masks().text(&item.exposed),
             server: item.server.to_string(),
-            raw_name: item.raw.to_string(),
+            raw_name: house.gate.masks().text(&item.raw),
             decision: (item.kind == ItemKind::Tool).then(|| house.gate.decision_word(item)),
             definition: RawValue::from_string(definition).unwrap_or_default(),
         }
@@ -163,6 +163,13 @@ impl Row {
         let text = text("description").or_else(|| text("title")).unwrap_or_default();
         content::visible(text.lines().next().unwrap_or_default())
     }
+}
+
+/// A definition as it may be shown: servers write them, so they go through the masks like everything else.
+fn masked(definition: &bytes::Bytes, house: &House) -> String {
+    let wire = gate::Wire { json: definition.clone(), parts: gate::Parts::default() };
+    let reply = house.gate.masks().apply(gate::Unmasked::message(wire, gate::ReplyKind::Result));
+    String::from_utf8_lossy(&reply.wire.json).into_owned()
 }
 
 struct List {

@@ -41,7 +41,8 @@ pub fn run(args: &UpArgs, cx: &Context) -> Result<(), Failure> {
     runtime::block_on(async {
         let listener = TcpListener::bind(listen).await.map_err(|error| busy(listen, error))?;
         let address = listener.local_addr().map_err(|error| Failure::io("listen", error))?;
-        let house = wire::build(&config, &cx.env, &Selection::Enabled)?;
+        let own: Vec<_> = token.iter().map(|token| gate::Secret::new(token.expose())).collect();
+        let house = wire::build_with(&config, &cx.env, &Selection::Enabled, &own)?;
         if let Err(failure) = wire::require(&house, &config).await {
             house.stop().await;
             return Err(failure);
