@@ -2,6 +2,7 @@
 
 use crate::answer::Answer;
 use crate::caller::Caller;
+use crate::capable::capabilities as capabilities_of;
 use crate::front::{Front, Said};
 use crate::level::Level;
 use crate::session::{Profile, Session};
@@ -12,9 +13,6 @@ use mcp::revision::code;
 use mcp::{Era, Frame, Kind, Revision, view};
 use std::str::FromStr;
 use std::sync::Arc;
-
-/// What every face can do. Lists may change, and whether one is empty is seen by asking for it.
-pub(crate) const CAPABILITIES: &str = r#"{"tools":{"listChanged":true},"prompts":{"listChanged":true},"resources":{"subscribe":true,"listChanged":true},"completions":{},"logging":{}}"#;
 
 /// What the handshake said of a request's sender.
 pub(crate) fn said(caller: &Caller) -> Said {
@@ -42,7 +40,8 @@ pub(crate) fn initialize(front: &Front, frame: &Frame, session: &Session) -> Ans
     });
     let instructions = instructions(front).map(|text| format!(r#","instructions":{}"#, view::quoted(&text)));
     let result = format!(
-        r#"{{"protocolVersion":"{revision}","capabilities":{CAPABILITIES},"serverInfo":{}{}}}"#,
+        r#"{{"protocolVersion":"{revision}","capabilities":{},"serverInfo":{}{}}}"#,
+        capabilities_of(front),
         front.server_info,
         instructions.unwrap_or_default()
     );

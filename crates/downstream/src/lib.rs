@@ -6,6 +6,7 @@
 
 mod answer;
 mod caller;
+mod capable;
 mod encode;
 mod fixup;
 mod front;

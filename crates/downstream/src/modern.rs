@@ -1,8 +1,9 @@
 //! The stateless era: every request describes itself.
 
 use crate::answer::Answer;
+use crate::capable::capabilities;
 use crate::front::{Front, Said};
-use crate::legacy::{CAPABILITIES, instructions};
+use crate::legacy::instructions;
 use crate::level::Level;
 use crate::trace::client_name;
 use mcp::revision::{code, meta};
@@ -52,8 +53,9 @@ pub(crate) fn unsupported(id: &[u8], requested: &str) -> Answer {
 pub(crate) fn discover(front: &Front, id: &[u8]) -> Answer {
     let instructions = instructions(front).map(|text| format!(r#","instructions":{}"#, view::quoted(&text)));
     let result = format!(
-        r#"{{"resultType":"complete","supportedVersions":{},"capabilities":{CAPABILITIES}{},"ttlMs":0,"cacheScope":"private","_meta":{{"{}":{}}}}}"#,
+        r#"{{"resultType":"complete","supportedVersions":{},"capabilities":{}{},"ttlMs":0,"cacheScope":"private","_meta":{{"{}":{}}}}}"#,
         supported(),
+        capabilities(front),
         instructions.unwrap_or_default(),
         meta::SERVER_INFO,
         front.server_info,
