@@ -164,7 +164,12 @@ fn mcp_alone(cx: &Context) -> Result<(), Failure> {
     if !std::io::stdin().is_terminal() {
         return serve::run(&serve::ServeArgs::default(), cx);
     }
-    Err(Failure::new(Code::Usage, "`toolgate mcp` needs a command").hint("see `toolgate mcp --help`"))
+    let mut command = Cli::command();
+    command.build();
+    if let Some(mcp) = command.find_subcommand_mut("mcp") {
+        cx.ui.status(&mcp.render_help().to_string());
+    }
+    Err(Failure::new(Code::Usage, "`toolgate mcp` needs a command; without a terminal it serves"))
 }
 
 /// Help and version are answers; all else the parser says is a usage failure, worded by the parser.

@@ -42,6 +42,7 @@ pub fn run(args: &TestArgs, cx: &Context) -> Result<(), Failure> {
     wire::start_logging(&cx.env, &cx.home, Log::Terminal);
     runtime::block_on(async {
         let house = wire::build(&config, &cx.env, &Selection::Only(args.name.clone()))?;
+        cx.ui.status(&format!("starting {} …", args.name));
         let mut test = Test { server: args.name.clone(), steps: Vec::new(), stderr: Vec::new() };
         let limit = Duration::try_from_secs_f64(args.timeout.unwrap_or(f64::MAX)).unwrap_or(Duration::MAX);
         let outcome = match tokio::time::timeout(limit, test.walk(args, &house)).await {
