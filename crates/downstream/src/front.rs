@@ -228,18 +228,19 @@ impl Front {
         }
     }
 
+    /// All but calls is boxed: every call moves the room for all that it might be.
     async fn finish(&self, pending: Pending) -> Answer {
         match pending {
             Pending::Call(call, shape) => {
                 self.wait_for(&call).await;
                 encode::answer(self.gate.call(call).await, &shape)
             }
-            Pending::Watch(call, shape, session) => self.finish_watch(call, &shape, &session).await,
+            Pending::Watch(call, shape, session) => Box::pin(self.finish_watch(call, &shape, &session)).await,
             Pending::List(frame, kind, era) => {
-                self.lists.settle(self, self.options.list_wait).await;
+                Box::pin(self.lists.settle(self, self.options.list_wait)).await;
                 self.lists.answer(self, &frame, kind, era)
             }
-            Pending::Listen(listen) => listen.run(self).await,
+            Pending::Listen(listen) => Box::pin(listen.run(self)).await,
         }
     }
 
@@ -266,7 +267,7 @@ impl Front {
         }
         let cold = self.gate.warm_for(&call.face, &call.target);
         let patience = if cold.len() == 1 { START_PATIENCE } else { CALL_PATIENCE };
-        settle(self, &cold, patience, known).await;
+        Box::pin(settle(self, &cold, patience, known)).await;
     }
 }
 

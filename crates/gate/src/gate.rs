@@ -16,7 +16,8 @@ use tokio::sync::oneshot;
 
 /// Leave for exactly this call, recorded. Only the gate makes one, and a source consumes it.
 pub struct Permit {
-    call: Call,
+    /// Boxed like everywhere on the path: it is moved from stage to stage, and each stage is part of one future.
+    call: Box<Call>,
     item: Arc<Item>,
     masks: Arc<Masks>,
 }
@@ -162,6 +163,7 @@ impl Gate {
     /// # Errors
     /// [`Failure`] when we said no or something broke. An error the server answered is a [`Reply`].
     pub async fn call(&self, call: Call) -> Result<Reply, Failure> {
+        let call = Box::new(call);
         let item = match self.catalog.resolve(&call.face, &call.target) {
             Ok(item) => item,
             Err(refusal) => {
@@ -270,7 +272,7 @@ impl Gate {
         Refusal::Unknown { kind, asked, similar }
     }
 
-    async fn open(&self, call: Call, item: Arc<Item>, grant: Grant) -> Result<(Permit, Entry), Failure> {
+    async fn open(&self, call: Box<Call>, item: Arc<Item>, grant: Grant) -> Result<(Permit, Entry), Failure> {
         match self.recorder.open(&call, &item, &grant, self.policy.digest()).await {
             Ok(entry) => Ok((Permit { call, item, masks: self.masks.clone() }, entry)),
             Err(refusal) => Err(self.refuse(&call, Some(&item), refusal)),

@@ -23,7 +23,7 @@ impl Duplex {
     pub async fn send(&self, message: Bytes, faults: &Faults) -> Result<(), Trouble> {
         match self {
             Self::Lines(outbox) => outbox.send(message).await.map_err(|_| faults.died("closed its input").into()),
-            Self::Posts(poster) => match poster.post(message, &HopHeaders::default()).await {
+            Self::Posts(poster) => match Box::pin(poster.post(message, &HopHeaders::default())).await {
                 Ok(()) => Ok(()),
                 Err(failure) => Err(crate::http_link::trouble(&failure, faults, false)),
             },

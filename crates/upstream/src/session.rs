@@ -13,6 +13,7 @@ use bytes::Bytes;
 use gate::{Dialogue, Fault, ItemKind, Parts, Permit, Place, ReplyKind, Target, Unmasked, Wire};
 use mcp::{Era, Frame, Kind, Revision, Span, splice, view};
 use std::future::Future;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
@@ -199,7 +200,7 @@ impl Session {
         let (id, answer) = self.pending.register(Some(caller(permit)))?;
         let _ticket = Ticket { session: self, id, cancels: true };
         let request = self.splice(permit, id)?;
-        let exchange = async {
+        let exchange = std::pin::pin!(async {
             match &self.carrier {
                 Carrier::Duplex(duplex) => {
                     duplex.send(splice::one_line(request), &self.shared.faults).await?;
@@ -210,7 +211,7 @@ impl Session {
                     Box::pin(link.exchange(self, Request { id, body: request, hop, answer })).await
                 }
             }
-        };
+        });
         self.patiently(id, exchange).await
     }
 
@@ -293,13 +294,16 @@ impl Session {
     }
 
     /// Waits for `exchange` as long as a call may take; with an idle limit, progress gives it more time.
-    async fn patiently<T>(&self, id: u64, exchange: impl Future<Output = Result<T, Trouble>>) -> Result<T, Trouble> {
+    async fn patiently<T>(
+        &self,
+        id: u64,
+        mut exchange: Pin<&mut impl Future<Output = Result<T, Trouble>>>,
+    ) -> Result<T, Trouble> {
         let options = &self.shared.options;
         let began = Instant::now();
         let mut deadline = began + options.call_timeout;
-        let mut exchange = std::pin::pin!(exchange);
         loop {
-            if let Ok(outcome) = timeout_at(deadline, &mut exchange).await {
+            if let Ok(outcome) = timeout_at(deadline, exchange.as_mut()).await {
                 return outcome;
             }
             let heard = options.idle_timeout.and_then(|idle| Some(self.pending.progressed(id)? + idle));

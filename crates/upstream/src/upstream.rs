@@ -79,7 +79,7 @@ impl Upstream {
     async fn session(&self) -> Result<Arc<Session>, Fault> {
         match self.shared.live.load_full() {
             Some(session) => Ok(session),
-            None => self.other_than(None).await,
+            None => Box::pin(self.other_than(None)).await,
         }
     }
 
@@ -106,16 +106,17 @@ impl Upstream {
             return Ok(turn);
         }
         let options = &self.shared.options;
-        match timeout(options.call_timeout, self.shared.turns.acquire()).await {
+        match Box::pin(timeout(options.call_timeout, self.shared.turns.acquire())).await {
             Ok(Ok(turn)) => Ok(turn),
             _ => Err(self.shared.faults.queue_timeout(options.call_timeout, options.max_concurrent_calls)),
         }
     }
 
+    /// What is rarely needed is boxed: every call moves the room for all that it might do.
     async fn run(&self, permit: Permit) -> Result<Unmasked, Fault> {
         let mut session = self.session().await?;
         if matches!(permit.target(), Target::Subscribe(_) | Target::Unsubscribe(_)) {
-            return self.subscribe(&session, &permit).await;
+            return Box::pin(self.subscribe(&session, &permit)).await;
         }
         let _turn = self.turn().await?;
         let mut definition = permit.item().definition.clone();
@@ -123,12 +124,12 @@ impl Upstream {
         loop {
             match session.call(&permit, &definition).await {
                 Ok(frame) if session.is_modern() && error_code(&frame) == Some(code::HEADER_MISMATCH) && !repeated => {
-                    definition = self.listed_anew(&session, &permit).await.unwrap_or(definition);
+                    definition = Box::pin(self.listed_anew(&session, &permit)).await.unwrap_or(definition);
                 }
                 Ok(frame) => return self.answered(&session, &frame, &permit),
                 Err(Trouble::SessionLost) if !repeated => {
                     session.signals.raise(Signals::LOST);
-                    session = self.other_than(Some(&session)).await?;
+                    session = Box::pin(self.other_than(Some(&session))).await?;
                 }
                 Err(trouble) => return Err(trouble.into_fault(&self.shared.faults)),
             }
