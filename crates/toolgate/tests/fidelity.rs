@@ -101,6 +101,93 @@ fn errors_cross_unharmed() {
     assert_eq!((&error["code"], &error["message"]), (&json!(-32050), &json!("odd \u{e9}")));
 }
 
+/// One result for each other method, with everything in it that a model of ours would lose.
+const CANNED: &[(&str, &str, &str)] = &[
+    (
+        "prompts/get",
+        r#"{"name":"fx__p"}"#,
+        r#"{"description":"d","messages":[{"role":"narrator","content":[{"type":"hologram"}],"x":1.10}],"x-vendor":[]}"#,
+    ),
+    (
+        "resources/read",
+        r#"{"uri":"r://1"}"#,
+        r#"{"contents":[{"uri":"r://1","text":"\u00e9","title":"t","annotations":{"priority":0.1},"x":null}],"x":1}"#,
+    ),
+    (
+        "completion/complete",
+        r#"{"ref":{"type":"ref/prompt","name":"fx__p"},"argument":{"name":"a","value":""}}"#,
+        r#"{"completion":{"values":["a"],"total":1.0,"hasMore":false,"x":{}},"x-vendor":true}"#,
+    ),
+];
+
+/// Definitions with members nobody has heard of. Only a name may change, and here none does.
+const LISTS: &[(&str, &str, &str)] = &[
+    (
+        "tools/list",
+        "tools",
+        r#"{"x-first":1.10,"name":"p","inputSchema":{"$schema":"s","type":"object","$defs":{"z":{},"a":{}},"oneOf":[{"if":true}],"allOf":[],"x-k":1e400,"unevaluatedProperties":false},"outputSchema":{"type":"array"},"execution":{"taskSupport":"optional"},"annotations":{"readOnlyHint":true,"x":1},"icons":[{"src":"data:,","theme":"sepia"}],"_meta":{"ui":{"resourceUri":"ui://x"}}}"#,
+    ),
+    ("prompts/list", "prompts", r#"{"name":"p","arguments":[{"name":"a","x":1}],"x-vendor":"\ud83d"}"#),
+    ("resources/list", "resources", r#"{"uri":"r://1","name":"n","size":1.0,"x-vendor":[1 , 2]}"#),
+    ("resources/templates/list", "resourceTemplates", r#"{"uriTemplate":"r://{x}","name":"n","x":{"b":1,"a":2}}"#),
+];
+
+/// A server that answers all of the above.
+fn canned() -> Setup {
+    let mut flags = vec!["--era".to_owned(), "legacy".to_owned(), "--resources".to_owned(), "--prompts".to_owned()];
+    let lists = LISTS.iter().map(|(method, key, item)| format!("{method}={{\"{key}\":[{item}]}}"));
+    let others = CANNED.iter().map(|(method, _, result)| format!("{method}={result}"));
+    flags.extend(lists.chain(others).flat_map(|canned| ["--canned".to_owned(), canned]));
+    Setup::new().server("fx", &flags.iter().map(String::as_str).collect::<Vec<_>>(), "")
+}
+
+#[test]
+fn results_of_every_method_cross_unharmed() {
+    let setup = canned();
+    let mut client = client(&setup);
+    for (method, params, result) in CANNED {
+        let params = serde_json::from_str(params).expect("JSON");
+        let line = client.request(method, &params).text;
+        assert!(line.contains(&format!(r#""result":{result}"#)), "sent {result}\ngot  {line}");
+    }
+}
+
+#[test]
+fn definitions_cross_unharmed() {
+    let setup = canned();
+    client(&setup);
+    let mut client = setup.client(&["--only", "fx"]);
+    for (method, key, item) in LISTS {
+        let line = client.request(method, &json!({})).text;
+        assert!(line.contains(&format!("\"{key}\":[{item}]")), "sent {item}\ngot  {line}");
+    }
+}
+
+#[test]
+fn notifications_and_questions_cross_unharmed() {
+    let setup = Setup::new().server("fx", &["--era", "legacy"], "");
+    let mut client = setup.serve(&[]);
+    client.initialize("2025-11-25", &json!({"elicitation": {}}));
+    client.request("tools/list", &json!({}));
+    let log = r#"{"jsonrpc":"2.0","method":"notifications/message","x":1.0,"params":{"level":"error","data":{"n":1.10,"u":"\u00e9"},"x-vendor":[]}}"#;
+    let id = client.start("tools/call", &json!({"name": "fx__garbage", "arguments": {"text": log}}));
+    assert_eq!(client.expect("notifications/message").text, log);
+    client.answer(id);
+    let question = r#"{"jsonrpc":"2.0","id":"q1","method":"elicitation/create","params":{"message":"m","mode":"form","requestedSchema":{"type":"object","properties":{"a":{"type":"string","x-k":1.0}},"additionalProperties":false},"task":{"ttl":1}}}"#;
+    let id = client.start("tools/call", &json!({"name": "fx__garbage", "arguments": {"text": question}}));
+    let asked = client.expect("elicitation/create").text;
+    let (_, params) = question.split_once("\"params\":").expect("params");
+    assert!(asked.ends_with(params), "sent {question}\ngot  {asked}");
+    let own = serde_json::from_str::<Value>(&asked).expect("JSON")["id"].to_string();
+    client.send(&format!(
+        r#"{{"jsonrpc":"2.0","id":{own},"result":{{"action":"accept","content":{{"a":1.10}},"x":[ ]}}}}"#
+    ));
+    client.answer(id);
+    let heard = || setup.home.read("fx.log").contains(r#""result":{"action":"accept","content":{"a":1.10},"x":[ ]}"#);
+    testkit::wait::expect("the answer to reach the server as it was given", heard);
+    assert!(setup.home.read("fx.log").contains(r#""id":"q1""#), "under the server's own id");
+}
+
 fn any_json() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),

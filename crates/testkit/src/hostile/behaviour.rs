@@ -94,6 +94,9 @@ pub struct Behaviour {
     /// Never answer tool calls.
     #[arg(long)]
     pub hang_on_call: bool,
+    /// Answer requests of METHOD with exactly this JSON text as the whole result. May be given for several methods.
+    #[arg(long, value_name = "METHOD=JSON")]
+    pub canned: Vec<String>,
     /// Send `notifications/message` without pause after the first tool call arrived.
     #[arg(long)]
     pub flood: bool,

@@ -98,7 +98,7 @@ impl Handler {
     }
 
     fn serve(self: &Arc<Self>, request: &Request<'_>, outlet: &Arc<dyn Outlet>) {
-        let answer = match self.refusal(request) {
+        let answer = match self.refusal(request).or_else(|| self.canned(request.method)) {
             Some(answer) => answer,
             None => self.answer(request, outlet),
         };
@@ -106,6 +106,12 @@ impl Handler {
         if request.method == "tools/list" {
             self.after_list();
         }
+    }
+
+    /// What was said on the command line to answer to this method, word for word.
+    fn canned(&self, method: &str) -> Option<Answer> {
+        let of = |text: &String| Some(text.strip_prefix(method)?.strip_prefix('=')?.to_owned());
+        self.behaviour.canned.iter().find_map(of).map(Answer::Result)
     }
 
     fn blocks(&self, request: &Request<'_>) -> bool {
