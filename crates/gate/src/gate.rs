@@ -227,7 +227,8 @@ impl Gate {
 
     /// Whether there is nothing to wait for: the server's list is known, or its start has failed.
     pub fn settled(&self, server: &ServerName) -> bool {
-        self.catalog.offer(server).is_some() || self.trouble(server).is_some()
+        let none = !self.sources.contains_key(server);
+        none || self.catalog.offer(server).is_some() || self.trouble(server).is_some()
     }
 
     fn trouble(&self, server: &ServerName) -> Option<Fault> {

@@ -22,7 +22,7 @@ use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 
 use crate::config::{Config, Env, Server, Startup};
-use crate::ui::{Code, Failure};
+use crate::ui::{Code, Failure, Ui};
 use gate::ports::Source;
 use gate::{Assembly, Catalog, Gate, Hub, Masks, Policy, Recorder, Secret, ServerName};
 use upstream::Upstream;
@@ -44,6 +44,8 @@ pub struct House {
     pub gate: Arc<Gate>,
     /// Its links, by the order of the configuration.
     pub upstreams: Vec<Arc<Upstream>>,
+    /// Why some servers are not in it.
+    pub left_out: Vec<Failure>,
     tasks: TaskTracker,
     ends: JoinHandle<()>,
 }
@@ -64,7 +66,9 @@ pub fn build_with(config: &Config, env: &Env, selection: &Selection, own: &[Secr
     // Only the first of many builds in one process can install it, and one is enough.
     let _ = rustls::crypto::ring::default_provider().install_default();
     config.sound().map_err(|problem| Failure::from(problem.clone()))?;
-    let servers = select(config, selection)?;
+    let mut servers = select(config, selection)?;
+    let (links, left_out) = links(config, &servers, env, selection)?;
+    servers.retain(|server| links.iter().any(|link| link.name.as_str() == server.name));
     let secrets = options::secrets(&servers, env);
     let masks = Arc::new(Masks::new(secrets.iter().chain(own)));
     let catalog = Arc::new(Catalog::new(options::names(&servers, selection), options::naming(config, &servers)));
@@ -79,7 +83,6 @@ pub fn build_with(config: &Config, env: &Env, selection: &Selection, own: &[Secr
         tasks: tasks.clone(),
         client_info: options::client_info(),
     });
-    let links = links(config, &servers, env, selection)?;
     catalog.publish(upstream::load_catalog(&config.state_dir(), &links.iter().collect::<Vec<_>>()));
     let upstreams: Vec<Arc<Upstream>> = links.into_iter().map(|link| Upstream::new(link, world.clone())).collect();
     let mut sources: Vec<Arc<dyn Source>> = upstreams.iter().map(|up| up.clone() as Arc<dyn Source>).collect();
@@ -97,7 +100,7 @@ pub fn build_with(config: &Config, env: &Env, selection: &Selection, own: &[Secr
         sources,
     }));
     start_eager(&gate, &servers);
-    Ok(House { gate, upstreams, tasks, ends })
+    Ok(House { gate, upstreams, left_out, tasks, ends })
 }
 
 fn select<'a>(config: &'a Config, selection: &Selection) -> Result<Vec<&'a Server>, Failure> {
@@ -127,16 +130,19 @@ fn links(
     servers: &[&Server],
     env: &Env,
     selection: &Selection,
-) -> Result<Vec<upstream::Options>, Failure> {
-    let mut links = Vec::new();
+) -> Result<(Vec<upstream::Options>, Vec<Failure>), Failure> {
+    let (mut links, mut left_out) = (Vec::new(), Vec::new());
     for server in servers {
         match options::upstream(config, server, env) {
             Ok(link) => links.push(link),
             Err(failure) if matches!(selection, Selection::Only(_)) => return Err(failure),
-            Err(failure) => tracing::warn!(target: "mcp::manager", server = %server.name, "left out: {failure}"),
+            Err(failure) => {
+                tracing::warn!(target: "mcp::manager", server = %server.name, "left out: {failure}");
+                left_out.push(failure);
+            }
         }
     }
-    Ok(links)
+    Ok((links, left_out))
 }
 
 fn recorder(config: &Config) -> Result<(Recorder, JoinHandle<()>), Failure> {
@@ -198,9 +204,16 @@ impl House {
         self.upstreams.iter().find(|up| up.name().as_str() == name)
     }
 
+    /// Says which servers are not in it, and why.
+    pub fn warn(&self, ui: &Ui) {
+        for failure in &self.left_out {
+            ui.warning(&failure.to_string(), failure.hint.as_deref());
+        }
+    }
+
     /// Ends all servers, then the ledger. Nothing of any server is left afterwards.
     pub async fn stop(self) {
-        let House { gate, upstreams, tasks, ends } = self;
+        let House { gate, upstreams, tasks, ends, .. } = self;
         let mut stopping = tokio::task::JoinSet::new();
         for up in upstreams {
             stopping.spawn(async move { up.stop().await });

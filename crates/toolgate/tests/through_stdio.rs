@@ -230,3 +230,14 @@ fn resources_and_prompts_are_there_too() {
     let prompts = setup.run(&["mcp", "prompts", "--json"]).run().json();
     assert!(prompts["prompts"][0]["name"].as_str().expect("a prompt").starts_with("fx__"), "{prompts}");
 }
+
+#[test]
+fn a_server_that_cannot_be_reached_for_want_of_its_token_is_named_and_harms_no_other() {
+    let setup = Setup::new()
+        .server("good", &[], "")
+        .top("[mcp_servers.bare]\nurl = \"http://127.0.0.1:9/mcp\"\nbearer_token_env_var = \"NO_SUCH_TOKEN\"\n");
+    let output = setup.run(&["mcp", "tools"]).run();
+    assert_eq!(output.status, Some(0), "{output:?}");
+    assert!(output.stdout.contains("good__echo") && output.stderr.contains("NO_SUCH_TOKEN"), "{output:?}");
+    assert_eq!(setup.run(&["mcp", "test", "bare"]).run().status, Some(3), "it wants a login");
+}

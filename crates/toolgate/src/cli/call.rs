@@ -44,6 +44,7 @@ pub fn run(args: &CallArgs, cx: &Context) -> Result<(), Failure> {
     wire::start_logging(&cx.env, &cx.home, Log::Terminal);
     let answer = runtime::block_on(async {
         let house = wire::build(&config, &cx.env, &Selection::Enabled)?;
+        house.warn(&cx.ui);
         let answer = call(args, &arguments, cx, &house).await;
         house.stop().await;
         answer

@@ -39,6 +39,7 @@ pub fn run(args: &ItemsArgs, kind: ItemKind, cx: &Context) -> Result<(), Failure
     let selection = args.name.clone().map_or(Selection::Enabled, Selection::Only);
     runtime::block_on(async {
         let house = wire::build(&config, &cx.env, &selection)?;
+        house.warn(&cx.ui);
         let faults = if args.refresh { ask(&house, &everyone(&house), cx).await } else { ask_cold(&house, cx).await };
         let (_, items) = house.gate.visible(&Face::All, kind);
         let report = List { kind, items: items.iter().map(|item| Row::of(item, &house)).collect(), faults };

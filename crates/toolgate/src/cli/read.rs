@@ -31,6 +31,7 @@ pub fn run(args: &ReadArgs, cx: &Context) -> Result<(), Failure> {
     let selection = args.server.clone().map_or(Selection::Enabled, Selection::Only);
     let answer = runtime::block_on(async {
         let house = wire::build(&config, &cx.env, &selection)?;
+        house.warn(&cx.ui);
         for (_, fault) in items::ask_cold(&house, cx).await {
             cx.ui.warning(&fault.to_string(), fault.hint.as_deref());
         }

@@ -60,6 +60,7 @@ pub fn run(args: &ServeArgs, cx: &Context) -> Result<(), Failure> {
     };
     runtime::block_on(async {
         let house = wire::build(&config, &cx.env, &selection)?;
+        house.warn(&cx.ui);
         if let Err(failure) = wire::require(&house, &config).await {
             house.stop().await;
             return Err(failure);

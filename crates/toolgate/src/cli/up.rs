@@ -43,6 +43,7 @@ pub fn run(args: &UpArgs, cx: &Context) -> Result<(), Failure> {
         let address = listener.local_addr().map_err(|error| Failure::io("listen", error))?;
         let own: Vec<_> = token.iter().map(|token| gate::Secret::new(token.expose())).collect();
         let house = wire::build_with(&config, &cx.env, &Selection::Enabled, &own)?;
+        house.warn(&cx.ui);
         if let Err(failure) = wire::require(&house, &config).await {
             house.stop().await;
             return Err(failure);
