@@ -22,7 +22,8 @@ use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 
 use crate::config::{Config, Env, Server, Startup};
-use crate::ui::{Code, Failure, Ui};
+use crate::ui::{Failure, Ui};
+use gate::Code;
 use gate::ports::Source;
 use gate::{Assembly, Catalog, Gate, Hub, Masks, Policy, Recorder, Secret, ServerName};
 use upstream::Upstream;

@@ -9,7 +9,8 @@ use serde::Serialize;
 use super::Context;
 use super::show::Shown;
 use crate::config::{Config, Draft, Edit, Http, Server, Source, Transport, Writer, drafts_from_json};
-use crate::ui::{Code, Failure, Report};
+use crate::ui::{Failure, Report};
+use gate::Code;
 
 /// Arguments of `add`.
 #[derive(Debug, Args)]

@@ -7,7 +7,8 @@ use tokio::io::{AsyncWriteExt, DuplexStream, ReadHalf, WriteHalf};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::ui::{Code, Failure};
+use crate::ui::Failure;
+use gate::Code;
 use gate::{Face, Gate};
 use mcp::stdio::{Line, LineReader};
 use mcp::{Frame, Kind, Limits, Revision, view};

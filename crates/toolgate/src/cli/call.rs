@@ -7,8 +7,9 @@ use serde_json::{Map, Value};
 
 use super::agent::{Agent, Answer};
 use super::{Context, content, runtime};
-use crate::ui::{Code, Failure};
+use crate::ui::Failure;
 use crate::wire::{self, Log, Selection};
+use gate::Code;
 use gate::Face;
 use mcp::{Frame, Limits, view};
 

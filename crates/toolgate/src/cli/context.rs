@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use crate::config::{Config, Env, Layers, Problem, ServerError, WriteError, resolve, similar};
-use crate::ui::{Code, Failure, Ui};
+use crate::ui::{Failure, Ui};
+use gate::Code;
 
 /// What every command is given.
 pub struct Context {

@@ -15,9 +15,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Context, items, runtime, serve};
 use crate::config::{Config, Layers, resolve};
-use crate::ui::{Code, Failure, Report};
+use crate::ui::{Failure, Report};
 use crate::wire::{self, House, Log, Selection, Token};
 use downstream::{Auth, HttpOptions};
+use gate::Code;
 use gate::Face;
 
 /// The version of the reference server is written down once, with the other real peers.

@@ -28,7 +28,8 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 pub use context::{Context, unknown_server};
 
 use crate::config::Env;
-use crate::ui::{Code, Failure, Look, Ui};
+use crate::ui::{Failure, Look, Ui};
+use gate::Code;
 use gate::ItemKind;
 
 /// The one gate between coding agents and their tools.

@@ -7,8 +7,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Context, runtime};
 use crate::config::{Config, Profile};
-use crate::ui::{Code, Failure};
+use crate::ui::Failure;
 use crate::wire::{self, Log, Selection};
+use gate::Code;
 use gate::{Face, ServerName};
 
 /// How long a list waits for servers that were never seen before.

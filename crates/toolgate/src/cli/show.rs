@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use crate::config::{Env, Http, MASK, Secret, Server, Stdio, Transport, mask_urls};
+use crate::config::{Env, Http, Server, Stdio, Transport, mask_urls};
+use gate::Secret;
+use gate::mask::MASK;
 
 /// Shows servers with or without their secrets.
 #[derive(Clone, Copy)]

@@ -8,8 +8,9 @@ use tokio::time::Instant;
 
 use super::agent::Agent;
 use super::{Context, runtime};
-use crate::ui::{Code, Failure, Report};
+use crate::ui::{Failure, Report};
 use crate::wire::{self, House, Log, Selection};
+use gate::Code;
 use gate::{Face, ItemKind, ServerName};
 use mcp::{Limits, view};
 

@@ -8,9 +8,10 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::{Context, runtime, serve};
-use crate::ui::{Code, Failure, Report};
+use crate::ui::{Failure, Report};
 use crate::wire::{self, Log, Selection, Token};
 use downstream::{Auth, HttpOptions};
+use gate::Code;
 use gate::Face;
 
 /// Arguments of `up`.

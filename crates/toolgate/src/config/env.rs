@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use super::secret::{Secret, looks_secret, url_secrets};
+use super::secret::{looks_secret, url_secrets};
 use super::types::{Http, Server, Stdio, Transport};
+use gate::Secret;
 
 /// The environment toolgate was started with. Variables that are not UTF-8 are left out.
 #[derive(Clone, Default)]

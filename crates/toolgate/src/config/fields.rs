@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use super::node::{Node, Table, Value};
 use super::place::{Place, Problem, similar};
-use super::secret::Secret;
 use super::types::{ApprovalMode, Prefix, Profile, Protocol, Startup, ToolNames, Trust};
+use gate::Secret;
 
 /// A table that is being read.
 pub(super) struct Fields {

@@ -29,7 +29,7 @@ pub use env::{Env, child_env, secrets};
 pub use layers::{Layers, OverrideError};
 pub use place::{Place, Problem, ServerError, Source, similar};
 pub use resolve::resolve;
-pub use secret::{Address, MASK, Secret, mask_urls};
+pub use secret::{Address, mask_urls};
 pub use types::{
     ApprovalMode, Broken, Config, Gate, Http, Limits, Origin, Prefix, Profile, Protocol, Server, ServerLimits, Startup,
     Stdio, ToolNames, Transport, Trust, Written,

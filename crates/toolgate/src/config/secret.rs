@@ -3,36 +3,7 @@
 
 use std::fmt;
 
-/// What stands in the place of a secret wherever something is printed.
-pub const MASK: &str = "*****";
-
-/// A value that never shows itself: `Debug` and `Display` print [`MASK`].
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Secret(String);
-
-impl Secret {
-    /// Takes a value into custody.
-    pub fn new(value: impl Into<String>) -> Self {
-        Self(value.into())
-    }
-
-    /// The value itself, for the one who has to use it.
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(MASK)
-    }
-}
-
-impl fmt::Display for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(MASK)
-    }
-}
+use gate::mask::MASK;
 
 /// The address of a server. Prints with user information and secret query values masked.
 #[derive(Clone, PartialEq, Eq)]
@@ -136,7 +107,7 @@ mod tests {
 
     #[test]
     fn a_secret_never_prints() {
-        let secret = Secret::new("hunter22");
+        let secret = gate::Secret::new("hunter22");
         assert_eq!(format!("{secret} {secret:?} {:?}", Some(&secret)), "***** ***** Some(*****)");
         assert_eq!(secret.expose(), "hunter22");
     }

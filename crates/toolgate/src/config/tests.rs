@@ -725,7 +725,7 @@ fn check_secrets(entry: &str, expected: &[&str]) {
         ("HDR", "Basic dXNlcjpwdw"),
     ]);
     let found = secrets(&server(entry), &env);
-    assert_eq!(found.iter().map(Secret::expose).collect::<Vec<_>>(), expected, "{entry}");
+    assert_eq!(found.iter().map(gate::Secret::expose).collect::<Vec<_>>(), expected, "{entry}");
 }
 
 #[test]

@@ -7,8 +7,9 @@ use super::env::Env;
 use super::fields::{Fields, FromNode, Kind};
 use super::node::{Node, Value};
 use super::place::{Place, Problem};
-use super::secret::{Address, Secret};
+use super::secret::Address;
 use super::types::{Http, Stdio, Transport};
+use gate::Secret;
 
 const STDIO_KEYS: [&str; 5] = ["command", "args", "env", "env_vars", "cwd"];
 const HTTP_KEYS: [&str; 10] = [

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::place::{Place, Problem, ServerError, Source};
-use super::secret::{Address, Secret};
+use super::secret::Address;
+use gate::Secret;
 
 /// Everything people wrote, read and decided.
 #[derive(Debug, Clone)]

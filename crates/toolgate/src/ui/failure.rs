@@ -6,7 +6,7 @@ use std::io;
 
 use serde::{Serialize, Serializer};
 
-pub use gate::Code;
+use gate::Code;
 
 /// Why a command failed. Prints as one lower-case fragment, its causes behind colons.
 #[derive(Debug)]

@@ -9,7 +9,7 @@ use std::sync::{Mutex, PoisonError};
 
 use serde::Serialize;
 
-pub use failure::{Code, Failure};
+pub use failure::Failure;
 pub use table::Table;
 
 use crate::config::Env;
@@ -213,7 +213,7 @@ mod tests {
         ui.report(&Answer { number: 7 }).unwrap();
         ui.status("working");
         ui.warning("odd", Some("look"));
-        ui.failure(&Failure::new(Code::ServerUnknown, "no such server").hint("add it"));
+        ui.failure(&Failure::new(gate::Code::ServerUnknown, "no such server").hint("add it"));
         let text = |paper: &Paper| String::from_utf8(paper.0.lock().unwrap().clone()).unwrap();
         expected.assert_eq(&format!("{}---\n{}", text(&out), text(&err)));
     }
@@ -266,6 +266,6 @@ mod tests {
     fn a_reader_who_left_is_no_error_but_a_full_disk_is() {
         let on = |kind| Ui::on(Look::default(), Box::new(Gone(kind)), Box::new(io::sink()));
         assert!(on(io::ErrorKind::BrokenPipe).out("x").is_ok());
-        assert_eq!(on(io::ErrorKind::StorageFull).out("x").unwrap_err().code, Code::Io);
+        assert_eq!(on(io::ErrorKind::StorageFull).out("x").unwrap_err().code, gate::Code::Io);
     }
 }

@@ -8,7 +8,8 @@ use sha2::{Digest, Sha256};
 
 use super::{Modes, Selection, System};
 use crate::config::{self, ApprovalMode, Config, Env, Http, Prefix, Server, Stdio, ToolNames, Transport};
-use crate::ui::{Code, Failure};
+use crate::ui::Failure;
+use gate::Code;
 use gate::ports::Source;
 use gate::{Catalog, Mode, Naming, PrefixStyle, Secret, ServerName, ServerRules};
 
@@ -69,7 +70,7 @@ fn mode(mode: ApprovalMode) -> Mode {
 
 /// Every secret these servers are given.
 pub fn secrets(servers: &[&Server], env: &Env) -> Vec<Secret> {
-    servers.iter().flat_map(|server| config::secrets(server, env)).map(|secret| Secret::new(secret.expose())).collect()
+    servers.iter().flat_map(|server| config::secrets(server, env)).collect()
 }
 
 /// Who we are to servers.
@@ -131,7 +132,7 @@ fn address(server: &Server, http: &Http, env: &Env) -> Result<upstream::Transpor
             .hint("use `env_http_headers` or `bearer_token_env_var` with a variable that holds the value"));
     }
     let mut headers: Vec<(String, Secret)> =
-        http.headers.iter().map(|(name, value)| (name.clone(), Secret::new(value.expose()))).collect();
+        http.headers.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
     for (name, variable) in &http.env_headers {
         // Like Codex, a header whose variable is unset is left away.
         headers.extend(env.filled(variable).map(|value| (name.clone(), Secret::new(value))));

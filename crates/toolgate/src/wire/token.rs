@@ -7,7 +7,8 @@ use std::path::Path;
 
 use base64::Engine;
 
-use crate::ui::{Code, Failure};
+use crate::ui::Failure;
+use gate::Code;
 
 const TOKEN_BYTES: usize = 32;
 
