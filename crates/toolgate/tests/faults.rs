@@ -212,3 +212,12 @@ fn a_call_waits_for_its_own_server_alone_and_says_why_that_failed() {
     assert_eq!(client.call("slow__echo", &json!({"text": "there"})).text_block(), "there");
     assert!(begun.elapsed() < Duration::from_secs(9), "it waited for the hung one");
 }
+
+#[test]
+fn a_program_that_is_no_server_is_shown_with_what_it_printed() {
+    let setup = Setup::new();
+    let output = setup.run(&["-c", "mcp_servers.debug.command=echo debug-output", "mcp", "test", "debug"]).run();
+    assert_eq!(output.status, Some(1), "{output:?}");
+    assert!(output.stdout.contains("debug-output"), "{output:?}");
+    assert!(!setup.home.codex().join("config.toml").exists(), "nothing was written");
+}

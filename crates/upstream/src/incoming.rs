@@ -60,8 +60,16 @@ fn broken(session: &Arc<Session>, bad: &BadFrame, json: &[u8]) {
             return;
         }
     }
+    if session.peer().is_none() {
+        // Before the handshake such a line is mostly a program's own words that it is no MCP server.
+        let said = String::from_utf8_lossy(&json[..json.len().min(SHOWN_BYTES)]).into_owned();
+        session.shared.stderr.push(format!("(on standard output) {said}"));
+    }
     session.offence("what is no message");
 }
+
+/// So much of a line that is no message is kept for whoever looks into a failed start.
+const SHOWN_BYTES: usize = 256;
 
 /// Takes one message.
 pub(crate) fn dispatch(session: &Arc<Session>, frame: Frame, via: Via) {
@@ -102,6 +110,9 @@ fn progress(session: &Session, frame: &Frame) {
 }
 
 fn log(session: &Session, frame: &Frame, via: Via) {
+    if !session.may_log() {
+        return;
+    }
     let said = Unmasked::message(wire(frame, Span::NONE), ReplyKind::Result);
     match concerned(session, via) {
         Some(caller) => caller.feed.notify(said),

@@ -11,6 +11,7 @@
 
 mod asks;
 mod catalog_file;
+mod chatter;
 mod duplex;
 mod faults;
 mod http_link;

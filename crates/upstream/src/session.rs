@@ -1,6 +1,7 @@
 //! One conversation with a server: its pending requests, its transport and what was agreed with it.
 //! Not here: opening it (`start`), or what happens when it ends (`supervisor`).
 
+use crate::chatter::Chatter;
 use crate::duplex::Duplex;
 use crate::faults::{Faults, in_flight};
 use crate::http_link::{HttpLink, Request};
@@ -34,6 +35,7 @@ pub(crate) struct Session {
     pub signals: Signals,
     peer: OnceLock<Peer>,
     offences: Mutex<Offences>,
+    chatter: Mutex<Chatter>,
     listed: AtomicBool,
     /// Whether the server asked for the roots that are ours to tell.
     pub told_roots: AtomicBool,
@@ -149,6 +151,7 @@ impl Session {
             signals: Signals::default(),
             peer: OnceLock::new(),
             offences: Mutex::new(Offences::new(Instant::now())),
+            chatter: Mutex::new(Chatter::new(Instant::now())),
             listed: AtomicBool::new(false),
             told_roots: AtomicBool::new(false),
             errands: Arc::new(Semaphore::new(ERRANDS)),
@@ -177,6 +180,12 @@ impl Session {
     /// Whether this is the first time that lists are fetched in it.
     pub fn first_listing(&self) -> bool {
         !self.listed.swap(true, Ordering::AcqRel)
+    }
+
+    /// Whether a log line is passed on, or is one too many.
+    pub fn may_log(&self) -> bool {
+        let mut chatter = self.chatter.lock().unwrap_or_else(PoisonError::into_inner);
+        chatter.passes(Instant::now())
     }
 
     /// Counts a breach of the protocol; too many end the conversation.

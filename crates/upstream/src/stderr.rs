@@ -22,7 +22,7 @@ struct Kept {
 }
 
 impl Tail {
-    fn push(&self, line: String) {
+    pub fn push(&self, line: String) {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         kept.bytes += line.len();
         kept.lines.push_back(line);
