@@ -67,7 +67,12 @@ pub fn build_with(config: &Config, env: &Env, selection: &Selection, own: &[Secr
     // Only the first of many builds in one process can install it, and one is enough.
     let _ = rustls::crypto::ring::default_provider().install_default();
     config.sound().map_err(|problem| Failure::from(problem.clone()))?;
-    let mut servers = select(config, selection)?;
+    if options::is_own_server(config, env) {
+        return Err(Failure::new(Code::ConfigInvalid, "this gate was started as one of its own servers").hint(
+            "take the entry that starts `toolgate` out of the servers it serves, or give it another CODEX_HOME",
+        ));
+    }
+    let mut servers = select(config, env, selection)?;
     let (links, left_out) = links(config, &servers, env, selection)?;
     servers.retain(|server| links.iter().any(|link| link.name.as_str() == server.name));
     let secrets = options::secrets(&servers, env);
@@ -104,9 +109,13 @@ pub fn build_with(config: &Config, env: &Env, selection: &Selection, own: &[Secr
     Ok(House { gate, upstreams, left_out, tasks, ends })
 }
 
-fn select<'a>(config: &'a Config, selection: &Selection) -> Result<Vec<&'a Server>, Failure> {
+fn select<'a>(config: &'a Config, env: &Env, selection: &Selection) -> Result<Vec<&'a Server>, Failure> {
     match selection {
-        Selection::Enabled => Ok(config.servers.values().filter(|server| server.enabled).collect()),
+        // Codex's file may hold an entry for this gate, for Codex's use. It is none of the servers behind it.
+        Selection::Enabled => {
+            let ours = |server: &&Server| server.enabled && !options::is_ourselves(server, env);
+            Ok(config.servers.values().filter(ours).collect())
+        }
         Selection::Builtin => Ok(Vec::new()),
         Selection::Only(name) => {
             if let Some(bad) = config.bad.iter().find(|bad| bad.name == *name) {

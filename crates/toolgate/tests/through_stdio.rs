@@ -241,3 +241,18 @@ fn a_server_that_cannot_be_reached_for_want_of_its_token_is_named_and_harms_no_o
     assert!(output.stdout.contains("good__echo") && output.stderr.contains("NO_SUCH_TOKEN"), "{output:?}");
     assert_eq!(setup.run(&["mcp", "test", "bare"]).run().status, Some(3), "it wants a login");
 }
+
+#[test]
+fn a_gate_never_becomes_its_own_server() {
+    let setup = Setup::new().server("fx", &[], "").entry("gate", common::TOOLGATE, &["mcp".into(), "serve".into()], "");
+    let listed = setup.run(&["mcp", "tools", "--json"]).run().json();
+    assert_eq!(listed["errors"], json!([]), "the entry for this gate is no server behind it");
+    let home = setup.home.codex().display().to_string();
+    let hidden = format!("CODEX_HOME={home} exec {} mcp serve", common::TOOLGATE);
+    let setup = setup.entry("hidden", "sh", &["-c".into(), hidden], "startup_timeout_sec = 20");
+    let output = setup.run(&["mcp", "test", "hidden"]).run();
+    assert_eq!(output.status, Some(1), "{output:?}");
+    assert!(output.stdout.contains("one of its own servers"), "it says why: {output:?}");
+    let good = setup.run(&["mcp", "call", "fx__echo", "--arg", "text=fine"]).run().ok();
+    assert_eq!(good.trim(), "fine");
+}

@@ -13,6 +13,26 @@ use gate::Code;
 use gate::ports::Source;
 use gate::{Catalog, Mode, Naming, PrefixStyle, Secret, ServerName, ServerRules};
 
+/// Tells a server the homes of the gates above it, so that a gate among its own servers is found out.
+const WITHIN: &str = "TOOLGATE_WITHIN";
+
+/// Whether this process runs as a server of a gate with the same home: it would start itself without end.
+pub fn is_own_server(config: &Config, env: &Env) -> bool {
+    std::env::split_paths(env.get(WITHIN).unwrap_or_default()).any(|home| home == config.home)
+}
+
+/// Whether a server is this very program on the same home, as it stands in Codex's file for Codex's use.
+pub fn is_ourselves(server: &Server, env: &Env) -> bool {
+    let Transport::Stdio(stdio) = &server.transport else { return false };
+    let path = env.get("PATH").unwrap_or_default();
+    let program = sandbox::resolve_program(stdio.command.as_ref(), stdio.cwd.as_deref(), path.as_ref());
+    let same = |program: PathBuf| match (program.canonicalize(), std::env::current_exe()) {
+        (Ok(program), Ok(own)) => program == own.canonicalize().unwrap_or(own),
+        _ => false,
+    };
+    !stdio.env.contains_key("CODEX_HOME") && program.is_ok_and(same)
+}
+
 /// The name of the built-in server.
 pub const BUILTIN: &str = "toolgate";
 
@@ -84,7 +104,7 @@ pub fn client_info() -> upstream::ClientInfo {
 /// A variable that has to be set and is not.
 pub fn upstream(config: &Config, server: &Server, env: &Env) -> Result<upstream::Options, Failure> {
     let transport = match &server.transport {
-        Transport::Stdio(stdio) => child(server, stdio, env),
+        Transport::Stdio(stdio) => child(config, server, stdio, env),
         Transport::Http(http) => address(server, http, env)?,
     };
     let limits = mcp::Limits {
@@ -113,8 +133,11 @@ pub fn upstream(config: &Config, server: &Server, env: &Env) -> Result<upstream:
     })
 }
 
-fn child(server: &Server, stdio: &Stdio, env: &Env) -> upstream::Transport {
-    let env = config::child_env(server, env);
+fn child(config: &Config, server: &Server, stdio: &Stdio, env: &Env) -> upstream::Transport {
+    let above = std::env::split_paths(env.get(WITHIN).unwrap_or_default());
+    let within = std::env::join_paths(above.chain([config.home.clone()])).unwrap_or_default();
+    let mut env = config::child_env(server, env);
+    env.push((WITHIN.to_owned(), within.to_string_lossy().into_owned()));
     let path = env.iter().find(|(key, _)| key == "PATH").map_or_else(String::new, |(_, path)| path.clone());
     upstream::Transport::Stdio(upstream::StdioOptions {
         program: stdio.command.clone().into(),
