@@ -37,7 +37,7 @@ fn children() -> Vec<Pid> {
     match fs::read_to_string("/proc/thread-self/children") {
         Ok(list) => list.split_ascii_whitespace().filter_map(parse_pid).collect(),
         // Kernels built without CONFIG_PROC_CHILDREN.
-        Err(_) => processes().filter(|process| process.parent == getpid()).map(|process| process.pid).collect(),
+        Err(_) => processes().filter(|process| process.parent == Some(getpid())).map(|process| process.pid).collect(),
     }
 }
 
@@ -49,8 +49,8 @@ pub(crate) fn kill_session(leader: Pid) {
     _ = kill_process(leader, Signal::KILL);
     for _ in 0..SESSION_ROUNDS {
         let killed = processes()
-            .filter(|process| process.session == leader && process.pid != leader && !process.zombie)
-            .filter(|process| kill_if(process.pid, |now| now.session == leader))
+            .filter(|process| process.session == Some(leader) && process.pid != leader && !process.zombie)
+            .filter(|process| kill_if(process.pid, |now| now.session == Some(leader)))
             .count();
         if killed == 0 {
             return;
@@ -73,8 +73,10 @@ fn kill_held(handle: &OwnedFd) -> bool {
 #[derive(Debug, PartialEq, Eq)]
 struct Process {
     pid: Pid,
-    parent: Pid,
-    session: Pid,
+    /// `None` for the kernel's own, and for one whose parent lives outside this process namespace.
+    parent: Option<Pid>,
+    /// `None` likewise, as for everything started by `docker exec` or a CI runner without a session of its own.
+    session: Option<Pid>,
     zombie: bool,
 }
 
@@ -89,14 +91,13 @@ impl Process {
         Process::parse(pid, &String::from_utf8_lossy(&stat))
     }
 
-    /// `None` also for the kernel's own processes, whose parent and session are 0.
     fn parse(pid: Pid, stat: &str) -> Option<Process> {
         // The name in parentheses may itself hold spaces and parentheses, so the fields are counted from its end.
         let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace();
         let state = fields.next()?;
-        let parent = parse_pid(fields.next()?)?;
+        let parent = parse_pid(fields.next()?);
         let _group = fields.next()?;
-        let session = parse_pid(fields.next()?)?;
+        let session = parse_pid(fields.next()?);
         Some(Process { pid, parent, session, zombie: state == "Z" })
     }
 }
@@ -116,13 +117,14 @@ mod tests {
     #[test]
     fn a_process_name_cannot_fake_the_fields_behind_it() {
         let stat = "7 (a) S 1 1 1 (b) Z 5 6 4 0 -1 4194304 98 0";
-        let expected = Process { pid: pid(7), parent: pid(5), session: pid(4), zombie: true };
+        let expected = Process { pid: pid(7), parent: Some(pid(5)), session: Some(pid(4)), zombie: true };
         assert_eq!(Process::parse(pid(7), stat), Some(expected));
     }
 
     #[test]
-    fn a_process_of_the_kernel_is_passed_over() {
-        assert_eq!(Process::parse(pid(2), "2 (kthreadd) S 0 0 0 0 -1"), None);
+    fn a_process_from_outside_this_namespace_has_neither_parent_nor_session() {
+        let expected = Process { pid: pid(2), parent: None, session: None, zombie: false };
+        assert_eq!(Process::parse(pid(2), "2 (sh) S 0 0 0 0 -1"), Some(expected));
     }
 
     #[test]
