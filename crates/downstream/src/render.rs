@@ -1,7 +1,7 @@
 //! What a face lists, put together once per state of the catalog, so that answering a list is one copy.
 
 use bytes::Bytes;
-use gate::{Face, Gate, Item, ItemKind, Parts, ReplyKind, Unmasked, Wire};
+use gate::{Face, Gate, Item, ItemKind};
 use mcp::splice::{Change, Splice, edit_object};
 use mcp::{Era, Span, headers, view};
 use std::borrow::Cow;
@@ -51,9 +51,7 @@ impl Rendered {
 fn definition(gate: &Gate, face: &Face, item: &Item, era: Era) -> Bytes {
     let mut out = Vec::with_capacity(item.definition.len() + 32);
     item.define(face, &mut out);
-    let wire = Wire { json: out.into(), parts: Parts::default() };
-    let json = gate.masks().apply(Unmasked::message(wire, ReplyKind::Result)).wire.json;
-    let json = mcp::splice::one_line(json);
+    let json = mcp::splice::one_line(gate.masks().definition(out.into()));
     if era == Era::Modern && item.kind == ItemKind::Tool { without_bad_headers(json) } else { json }
 }
 

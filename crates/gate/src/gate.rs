@@ -60,7 +60,7 @@ impl Permit {
 
     /// The way back to the caller while the call runs.
     pub fn feed(&self) -> Feed {
-        Feed { listener: self.call.listener.clone(), masks: self.masks.clone() }
+        Feed { server: self.item.server.clone(), listener: self.call.listener.clone(), masks: self.masks.clone() }
     }
 }
 
@@ -79,6 +79,7 @@ impl StartPermit {
 /// Masks what a server says in the middle of a call and passes it to the caller.
 #[derive(Clone)]
 pub struct Feed {
+    server: ServerName,
     listener: Option<Arc<dyn Listener>>,
     masks: Arc<Masks>,
 }
@@ -87,7 +88,7 @@ impl Feed {
     /// Passes a notification on.
     pub fn notify(&self, said: Unmasked) {
         if let Some(listener) = &self.listener {
-            listener.notify(self.masks.apply(said).wire);
+            listener.notify(self.masks.apply(&self.server, said).wire);
         }
     }
 
@@ -95,7 +96,7 @@ impl Feed {
     pub fn ask(&self, said: Unmasked) -> oneshot::Receiver<Wire> {
         let (sender, receiver) = oneshot::channel();
         if let Some(listener) = &self.listener {
-            listener.ask(self.masks.apply(said).wire, sender);
+            listener.ask(self.masks.apply(&self.server, said).wire, sender);
         }
         receiver
     }
@@ -283,7 +284,8 @@ impl Gate {
     async fn run(&self, permit: Permit) -> Result<Reply, Failure> {
         let source = self.source(&permit.item.server)?;
         self.ensure_started(source)?;
-        Ok(self.masks.apply(source.call(permit).await?))
+        let server = permit.item.server.clone();
+        Ok(self.masks.apply(&server, source.call(permit).await?))
     }
 
     fn ensure_started(&self, source: &Arc<dyn Source>) -> Result<(), Failure> {

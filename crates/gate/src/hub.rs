@@ -68,7 +68,7 @@ impl Hub {
             tracing::debug!(target: "mcp::client", %server, bytes = said.bytes(), "a notification was too long");
             return None;
         }
-        Some(self.masks.apply(said).wire)
+        Some(self.masks.apply(server, said).wire)
     }
 
     fn send(&self, notice: Notice) {

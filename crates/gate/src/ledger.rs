@@ -38,7 +38,7 @@ impl End {
                 tool_error: reply.tool_error,
                 rpc_error: reply.kind == ReplyKind::Error,
                 bytes: reply.wire.json.len(),
-                masked: reply.masked,
+                masked: reply.masked.total(),
             },
             Err(failure) => Self::Failed(failure.code()),
         }

@@ -22,7 +22,7 @@ pub use gate::{Assembly, Feed, Gate, Permit, StartPermit};
 pub use hub::{Hub, Notice};
 pub use ledger::{EndWriter, Recorder};
 pub use limits::Limits;
-pub use mask::{Masks, Secret, Unmasked};
+pub use mask::{Counts, Masks, Secret, Unmasked};
 pub use policy::{Mode, Policy, RuleId, ServerRules};
 pub use refusal::{Delivery, Failure, Fault, Refusal};
 pub use words::{

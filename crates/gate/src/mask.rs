@@ -5,7 +5,7 @@
 mod encodings;
 mod tokens;
 
-use crate::words::{Place, Reply, ReplyKind, Wire};
+use crate::words::{Place, Reply, ReplyKind, ServerName, Wire};
 use aho_corasick::{AhoCorasick, MatchKind};
 use std::fmt;
 
@@ -68,6 +68,34 @@ impl Unmasked {
     }
 }
 
+/// How often something of each class was masked. Costs nothing while empty.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Counts(std::collections::BTreeMap<std::borrow::Cow<'static, str>, u32>);
+
+impl Counts {
+    /// Counts `times` more of `class`.
+    pub fn add(&mut self, class: impl Into<std::borrow::Cow<'static, str>>, times: u32) {
+        if times > 0 {
+            *self.0.entry(class.into()).or_default() += times;
+        }
+    }
+
+    /// All of them together.
+    pub fn total(&self) -> u32 {
+        self.0.values().sum()
+    }
+
+    /// Whether nothing was masked.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Classes and counts, by class.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, u32)> {
+        self.0.iter().map(|(class, times)| (&**class, *times))
+    }
+}
+
 /// Finds and replaces secrets. Without any it costs nothing.
 pub struct Masks {
     /// Finds the secrets as JSON text spells them, and encoded.
@@ -89,12 +117,23 @@ impl Masks {
     }
 
     /// The answer, safe to show.
-    pub fn apply(&self, said: Unmasked) -> Reply {
+    pub fn apply(&self, server: &ServerName, said: Unmasked) -> Reply {
+        // Per-server rules are not told apart yet.
+        let _ = server;
         let Unmasked { wire, kind, tool_error } = said;
         let edits = self.edits(&wire.json);
-        let masked = edits.len() as u32;
+        let mut masked = Counts::default();
+        masked.add("registered", edits.len() as u32);
         let wire = if edits.is_empty() { wire } else { replace(wire, &edits) };
         Reply { wire, kind, tool_error, masked }
+    }
+
+    /// A definition, safe to show: only values that toolgate itself holds are masked in it, so that schemas,
+    /// examples and defaults reach the caller as they are.
+    pub fn definition(&self, definition: bytes::Bytes) -> bytes::Bytes {
+        let edits = self.edits(&definition);
+        let wire = Wire { json: definition, parts: crate::words::Parts::default() };
+        if edits.is_empty() { wire.json } else { replace(wire, &edits).json }
     }
 
     /// `text` with every secret masked; for our own lines that quote somebody (logs, standard error).

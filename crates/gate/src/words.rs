@@ -272,6 +272,6 @@ pub struct Reply {
     pub kind: ReplyKind,
     /// The tool ran and said `isError`.
     pub tool_error: bool,
-    /// How many secrets were masked in it.
-    pub masked: u32,
+    /// What was masked in it.
+    pub masked: crate::mask::Counts,
 }

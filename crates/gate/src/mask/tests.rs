@@ -13,8 +13,8 @@ fn masks() -> Masks {
 
 fn apply(json: &str) -> (String, u32) {
     let wire = Wire { json: json.to_owned().into(), parts: Parts::default() };
-    let reply = masks().apply(Unmasked::message(wire, ReplyKind::Result));
-    (String::from_utf8(reply.wire.json.to_vec()).expect("text"), reply.masked)
+    let reply = masks().apply(&"s".into(), Unmasked::message(wire, ReplyKind::Result));
+    (String::from_utf8(reply.wire.json.to_vec()).expect("text"), reply.masked.total())
 }
 
 fn check(json: &str, want: &str) {
@@ -63,7 +63,7 @@ fn parts_move_with_what_was_masked() {
     let parts =
         Parts { id: place("7,\"res").start_plus(1), body: place(r#"{"a":"ghp_abcdef123456"}"#), ..Parts::default() };
     let wire = Wire { json: json.to_owned().into(), parts };
-    let wire = masks().apply(Unmasked::message(wire, ReplyKind::Result)).wire;
+    let wire = masks().apply(&"s".into(), Unmasked::message(wire, ReplyKind::Result)).wire;
     assert_eq!(wire.part(wire.parts.id), b"7");
     assert_eq!(wire.part(wire.parts.body), br#"{"a":"*****"}"#);
     assert!(wire.parts.meta.is_none());
