@@ -50,7 +50,7 @@ fn gate(world: &Arc<World>) -> (Gate, EndWriter) {
     let (recorder, ends) = Recorder::new(world.clone(), world.clone(), 4);
     let gate = Gate::new(Assembly {
         catalog: Arc::new(catalog),
-        policy: Policy::new(HashMap::from([(NAME.into(), ServerRules::default())])),
+        policy: Policy::of_servers(HashMap::from([(NAME.into(), ServerRules::default())])),
         recorder,
         hub: Arc::new(Hub::new(masks.clone(), 4)),
         masks,

@@ -5,10 +5,10 @@ use crate::catalog::{Catalog, Item, similar};
 use crate::hub::Hub;
 use crate::ledger::{End, Entry, Recorder};
 use crate::mask::{Masks, Unmasked};
-use crate::policy::{Decision, Grant, Policy};
+use crate::policy::{Case, Decision, Grant, Policy};
 use crate::ports::{Ids, Listener, Readiness, Source};
 use crate::refusal::{Delivery, Failure, Fault, Refusal};
-use crate::words::{Call, CallId, Dialogue, Face, ItemKind, Reply, ServerName, Target, Wire};
+use crate::words::{Call, CallId, Dialogue, Face, ItemKind, Principal, Reply, ServerName, Target, Wire};
 use bytes::Bytes;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -173,7 +173,7 @@ impl Gate {
                 return Err(fault.map_or(refused, Failure::Broke));
             }
         };
-        let grant = match self.policy.decide(&item) {
+        let grant = match self.policy.decide(&self.case(&call, &item)) {
             Decision::Allow(grant) => grant,
             Decision::Ask(question) => return Err(self.refuse(&call, Some(&item), Refusal::Unapproved(question))),
             Decision::Deny(denial) => return Err(self.refuse(&call, Some(&item), Refusal::Denied(denial))),
@@ -184,16 +184,26 @@ impl Gate {
         answer
     }
 
+    fn case<'a>(&self, call: &'a Call, item: &'a Item) -> Case<'a> {
+        let arguments = Some(call.wire.part(call.wire.parts.arguments));
+        Case { by: &call.by, item, arguments, tainted: false }
+    }
+
+    /// What the mildest call of `item` would meet.
+    fn listed(&self, item: &Item) -> Decision {
+        self.policy.decide(&Case { by: &Principal::Local, item, arguments: None, tainted: false })
+    }
+
     /// What of one kind `face` may see: everything the policy does not deny. With the catalog's epoch.
     pub fn visible(&self, face: &Face, kind: ItemKind) -> (u64, Vec<Arc<Item>>) {
         let (epoch, mut items) = self.catalog.items(face, kind);
-        items.retain(|item| !matches!(self.policy.decide(item), Decision::Deny(_)));
+        items.retain(|item| !matches!(self.listed(item), Decision::Deny(_)));
         (epoch, items)
     }
 
     /// What a call of `item` would meet, in one word: `allow`, `ask` or `deny`.
     pub fn decision_word(&self, item: &Item) -> &'static str {
-        match self.policy.decide(item) {
+        match self.listed(item) {
             Decision::Allow(_) => "allow",
             Decision::Ask(_) => "ask",
             Decision::Deny(_) => "deny",
@@ -293,7 +303,7 @@ impl Gate {
             return Ok(());
         }
         let server = source.name().clone();
-        match self.policy.decide_start(&server) {
+        match self.policy.decide_start(&Principal::Local, &server) {
             Decision::Allow(grant) => {
                 self.recorder.start(self.fresh_id(), &server, &grant.rule().0, self.policy.digest())?;
                 source.start(StartPermit { server });
@@ -312,6 +322,7 @@ impl Gate {
                 what: "is not running in this gate".to_owned(),
                 hint: Some("run `toolgate mcp list` to see which servers there are".to_owned()),
                 delivery: Delivery::NotDelivered,
+                state: State::MissingConfig,
             })
         })
     }

@@ -23,7 +23,7 @@ pub use hub::{Hub, Notice};
 pub use ledger::{EndWriter, Recorder};
 pub use limits::Limits;
 pub use mask::{Counts, Masks, Secret, Unmasked};
-pub use policy::{Mode, Policy, RuleId, ServerRules};
+pub use policy::{Case, Class, Mode, Policy, PolicySource, RuleId, ServerRules};
 pub use refusal::{Delivery, Failure, Fault, Refusal};
 pub use words::{
     Abilities, Call, CallId, Dialogue, Face, ItemKind, Parts, Place, Principal, Reference, Reply, ReplyKind,

@@ -2,6 +2,7 @@
 
 use crate::code::Code;
 use crate::policy::{Denial, Question};
+use crate::state::State;
 use crate::words::{ItemKind, ServerName};
 use thiserror::Error;
 
@@ -104,6 +105,8 @@ pub struct Fault {
     pub hint: Option<String>,
     /// Whether the server may have seen the call.
     pub delivery: Delivery,
+    /// What it says of the server's state.
+    pub state: State,
 }
 
 /// Why there is no reply.

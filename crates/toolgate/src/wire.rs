@@ -98,7 +98,7 @@ pub fn build_with(config: &Config, env: &Env, selection: &Selection, own: &[Secr
     let (recorder, ends) = recorder(config)?;
     let gate = Arc::new(Gate::new(Assembly {
         catalog,
-        policy: Policy::new(options::rules(&servers, selection)),
+        policy: Policy::of_servers(options::rules(&servers, selection)),
         recorder,
         masks,
         hub,

@@ -81,12 +81,12 @@ impl World {
         let fakes: Vec<_> = names.iter().map(fake).collect();
         let rules = |name: &ServerName| {
             let modes = [("asks".to_owned(), Mode::Prompt), ("never".to_owned(), Mode::Deny)];
-            let rules = ServerRules { default_mode: Mode::Approve, tool_modes: modes.into(), ..ServerRules::default() };
+            let rules = ServerRules { default_mode: Some(Mode::Approve), tool_modes: modes.into(), ..ServerRules::default() };
             (name.clone(), rules)
         };
         let parts = Assembly {
             catalog: catalog.clone(),
-            policy: Policy::new(names.iter().map(rules).collect::<HashMap<_, _>>()),
+            policy: Policy::of_servers(names.iter().map(rules).collect::<HashMap<_, _>>()),
             recorder,
             masks,
             hub: hub.clone(),
@@ -252,6 +252,7 @@ impl Fake {
                 what: "cannot be started".to_owned(),
                 hint: Some("start it".to_owned()),
                 delivery: Delivery::NotDelivered,
+                state: State::Unreachable,
             }),
         }
     }

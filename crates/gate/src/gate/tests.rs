@@ -114,7 +114,7 @@ fn gate(world: &Arc<World>, in_flight: usize) -> (Gate, crate::ledger::EndWriter
     let (recorder, writer) = Recorder::new(world.clone(), world.clone(), in_flight);
     let parts = Assembly {
         catalog: Arc::new(catalog),
-        policy: Policy::new(HashMap::from([("s".into(), rules)])),
+        policy: Policy::of_servers(HashMap::from([("s".into(), rules)])),
         recorder,
         hub: Arc::new(Hub::new(masks.clone(), 8)),
         masks,

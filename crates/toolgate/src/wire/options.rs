@@ -73,8 +73,9 @@ fn rules_of(server: &Server) -> ServerRules {
         enabled_tools: server.enabled_tools.clone(),
         disabled_tools: server.disabled_tools.clone(),
         read_only: server.read_only,
-        default_mode: mode(server.default_approval),
+        default_mode: Some(mode(server.default_approval)),
         tool_modes,
+        ..ServerRules::default()
     }
 }
 

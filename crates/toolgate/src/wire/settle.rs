@@ -38,5 +38,6 @@ fn ended(up: &Upstream) -> Fault {
         what: "ended before it had listed anything".to_owned(),
         hint: Some("run `toolgate mcp test` with its name to see what it prints".to_owned()),
         delivery: Delivery::NotDelivered,
+        state: gate::State::Crashed,
     }
 }

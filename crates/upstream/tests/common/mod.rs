@@ -191,10 +191,10 @@ impl House {
         let memory = Arc::new(Memory::default());
         let (recorder, writer) = Recorder::new(memory.clone(), memory.clone(), 256);
         tasks.spawn(writer.run());
-        let rules = ServerRules { default_mode: Mode::Approve, ..ServerRules::default() };
+        let rules = ServerRules { default_mode: Some(Mode::Approve), ..ServerRules::default() };
         let gate = Gate::new(Assembly {
             catalog: catalog.clone(),
-            policy: Policy::new(HashMap::from([(NAME.into(), rules)])),
+            policy: Policy::of_servers(HashMap::from([(NAME.into(), rules)])),
             recorder,
             masks,
             hub: hub.clone(),

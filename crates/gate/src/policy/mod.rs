@@ -1,59 +1,38 @@
 //! Who may call what. Pure: facts in, a decision out, and every decision names its rule.
 
+mod model;
+
+pub use model::{
+    ArgPath, Barred, Case, Class, Declared, Layer, Mode, Outcome, PolicySource, Predicate, Rule, RuleId, ServerRules,
+    When,
+};
+
 use crate::catalog::Item;
-use crate::words::{ItemKind, ServerName};
-use serde::Serialize;
+use crate::words::{ItemKind, Principal, ServerName};
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::Arc;
-
-/// The approval mode of a tool or a server, by Codex's words, and `deny`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Mode {
-    /// Runs what only reads, and what is neither destructive nor open to the world; asks for the rest.
-    #[default]
-    Auto,
-    /// Always asks.
-    Prompt,
-    /// Runs what only reads; asks for the rest.
-    Writes,
-    /// Always runs.
-    Approve,
-    /// Never runs.
-    Deny,
-}
-
-/// What the operator said about one server.
-#[derive(Debug, Clone, Default)]
-pub struct ServerRules {
-    /// If given, only tools that match one of these patterns exist (`*` and `?`).
-    pub enabled_tools: Option<Vec<String>>,
-    /// Tools that match one of these do not exist; stronger than `enabled_tools`.
-    pub disabled_tools: Vec<String>,
-    /// Only tools that say `readOnlyHint: true` exist.
-    pub read_only: bool,
-    /// The mode of tools without one of their own.
-    pub default_mode: Mode,
-    /// Modes by raw tool name.
-    pub tool_modes: HashMap<String, Mode>,
-}
-
-/// Which rule decided, in the words of the configuration.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(transparent)]
-pub struct RuleId(pub Arc<str>);
 
 /// Leave by a rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Grant {
     rule: RuleId,
+    class: Class,
 }
 
 impl Grant {
     /// The rule that gave leave.
     pub fn rule(&self) -> &RuleId {
         &self.rule
+    }
+
+    /// What the tool can do.
+    pub fn class(&self) -> Class {
+        self.class
+    }
+
+    /// Leave by a person's word: only the gate's approvals make one, of a question that policy asked.
+    pub(crate) fn by_person(question: &Question, rule: RuleId) -> Self {
+        Self { rule, class: question.class }
     }
 }
 
@@ -83,6 +62,8 @@ pub struct Question {
     pub tool: String,
     /// The rule that wants a person.
     pub rule: RuleId,
+    /// What the tool can do.
+    pub class: Class,
 }
 
 impl Question {
@@ -133,11 +114,22 @@ struct Compiled {
 }
 
 impl Policy {
-    /// The policy of these servers.
-    pub fn new(servers: HashMap<ServerName, ServerRules>) -> Self {
+    /// The policy of these servers, without any rules beside what was said of them.
+    pub fn of_servers(servers: HashMap<ServerName, ServerRules>) -> Self {
+        Self::new(PolicySource { servers, ..PolicySource::default() })
+    }
+
+    /// The policy that `source` says.
+    pub fn new(source: PolicySource) -> Self {
+        let servers = source.servers;
         let digest = digest(&servers);
         let compile = |(name, rules): (ServerName, ServerRules)| (name.clone(), Compiled::new(&name, rules));
         Self { servers: servers.into_iter().map(compile).collect(), digest }
+    }
+
+    /// What `item` can do, the operator's word first.
+    pub fn class(&self, item: &Item) -> Class {
+        Class { read_only: item.facts.read_only == Some(true), high_impact: false }
     }
 
     /// A digest of all rules, the same for the same rules; each record carries it.
@@ -145,8 +137,9 @@ impl Policy {
         &self.digest
     }
 
-    /// What is to become of a use of `item`.
-    pub fn decide(&self, item: &Item) -> Decision {
+    /// What is to become of a case.
+    pub fn decide(&self, case: &Case<'_>) -> Decision {
+        let item = case.item;
         let Some(rules) = self.servers.get(&item.server) else {
             return deny(format!("server `{}` has no rules", item.server), "no rule".to_owned(), None);
         };
@@ -157,7 +150,7 @@ impl Policy {
     }
 
     /// Whether a server may be started. Configured is enough for now; the act is recorded all the same.
-    pub fn decide_start(&self, server: &ServerName) -> Decision {
+    pub fn decide_start(&self, _by: &Principal, server: &ServerName) -> Decision {
         if let Some(rules) = self.servers.get(server) {
             return allow(&rules.configured);
         }
@@ -171,7 +164,7 @@ impl Compiled {
             let rule = format!("mcp_servers.{server}.tools.{tool}.approval_mode = {}", mode.word());
             (tool.clone(), (*mode, RuleId(rule.into())))
         };
-        let default = format!("mcp_servers.{server}.default_tools_approval_mode = {}", rules.default_mode.word());
+        let default = format!("mcp_servers.{server}.default_tools_approval_mode = {}", rules.default_mode.unwrap_or_default().word());
         Self {
             configured: RuleId(format!("mcp_servers.{server} is configured").into()),
             default_mode: RuleId(default.into()),
@@ -209,7 +202,7 @@ impl Compiled {
         let (server, tool) = (&item.server, &*item.raw);
         let (mode, rule) = match self.tool_modes.get(tool) {
             Some((mode, rule)) => (*mode, rule),
-            None => (self.rules.default_mode, &self.default_mode),
+            None => (self.rules.default_mode.unwrap_or_default(), &self.default_mode),
         };
         let reads = item.facts.read_only == Some(true);
         let harmless = item.facts.destructive == Some(false) && item.facts.open_world == Some(false);
@@ -226,7 +219,8 @@ impl Compiled {
         if runs {
             return allow(rule);
         }
-        Decision::Ask(Question { server: server.clone(), tool: tool.to_owned(), rule: rule.clone() })
+        let class = Class { read_only: reads, high_impact: false };
+        Decision::Ask(Question { server: server.clone(), tool: tool.to_owned(), rule: rule.clone(), class })
     }
 }
 
@@ -244,7 +238,7 @@ impl Mode {
 }
 
 fn allow(rule: &RuleId) -> Decision {
-    Decision::Allow(Grant { rule: rule.clone() })
+    Decision::Allow(Grant { rule: rule.clone(), class: Class { read_only: false, high_impact: false } })
 }
 
 fn deny(message: String, rule: String, hint: Option<String>) -> Decision {
@@ -293,9 +287,13 @@ mod tests {
     use super::*;
     use crate::catalog::Facts;
 
+    fn of(item: &Item) -> Case<'_> {
+        Case { by: &Principal::Local, item, arguments: None, tainted: false }
+    }
+
     fn check(rules: ServerRules, tool: &str, facts: Facts, want: &str) {
-        let policy = Policy::new(HashMap::from([("s".into(), rules)]));
-        let got = match policy.decide(&Item::for_test("s", tool, facts)) {
+        let policy = Policy::of_servers(HashMap::from([("s".into(), rules)]));
+        let got = match policy.decide(&Case { by: &Principal::Local, item: &Item::for_test("s", tool, facts), arguments: None, tainted: false }) {
             Decision::Allow(grant) => format!("allow by {}", grant.rule.0),
             Decision::Ask(question) => format!("ask by {}", question.rule.0),
             Decision::Deny(denial) => format!("deny by {}", denial.rule.0),
@@ -308,7 +306,7 @@ mod tests {
     const UNKNOWN: Facts = Facts { read_only: None, destructive: None, open_world: None };
 
     fn mode(default_mode: Mode) -> ServerRules {
-        ServerRules { default_mode, ..ServerRules::default() }
+        ServerRules { default_mode: Some(default_mode), ..ServerRules::default() }
     }
 
     #[test]
@@ -332,7 +330,7 @@ mod tests {
         let lists = |on: Option<&[&str]>, off: &[&str]| ServerRules {
             enabled_tools: on.map(|l| l.iter().map(|s| s.to_string()).collect()),
             disabled_tools: off.iter().map(|s| s.to_string()).collect(),
-            default_mode: Mode::Approve,
+            default_mode: Some(Mode::Approve),
             ..ServerRules::default()
         };
         let approve = "allow by mcp_servers.s.default_tools_approval_mode = approve";
@@ -354,9 +352,9 @@ mod tests {
 
     #[test]
     fn no_rules_mean_no() {
-        let decision = Policy::default().decide(&Item::for_test("s", "t", READS));
+        let decision = Policy::default().decide(&of(&Item::for_test("s", "t", READS)));
         assert!(matches!(decision, Decision::Deny(_)), "{decision:?}");
-        assert!(matches!(Policy::default().decide_start(&"s".into()), Decision::Deny(_)));
+        assert!(matches!(Policy::default().decide_start(&Principal::Local, &"s".into()), Decision::Deny(_)));
     }
 
     #[test]
@@ -381,9 +379,9 @@ mod tests {
         fn a_deny_list_never_allows_more(pattern in "[a-c*?]{0,4}", tool in "[a-c]{1,4}", m in 0..5usize) {
             let m = [Mode::Auto, Mode::Prompt, Mode::Writes, Mode::Approve, Mode::Deny][m];
             let item = Item::for_test("s", &tool, READS);
-            let before = Policy::new(HashMap::from([("s".into(), mode(m))])).decide(&item);
+            let before = Policy::of_servers(HashMap::from([("s".into(), mode(m))])).decide(&of(&item));
             let rules = ServerRules { disabled_tools: vec![pattern], ..mode(m) };
-            let after = Policy::new(HashMap::from([("s".into(), rules)])).decide(&item);
+            let after = Policy::of_servers(HashMap::from([("s".into(), rules)])).decide(&of(&item));
             proptest::prop_assert!(after == before || matches!(after, Decision::Deny(_)));
         }
     }
