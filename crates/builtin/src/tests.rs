@@ -71,6 +71,8 @@ async fn call(world: &Arc<World>, tool: &str, arguments: &str) -> Reply {
         wire: Wire { json: Bytes::copy_from_slice(arguments.as_bytes()), parts },
         trace: Trace::default(),
         abilities: Abilities::default(),
+        conversation: None,
+        claim: None,
         listener: None,
     };
     let reply = gate.call(call).await.expect("allowed and answered");

@@ -211,7 +211,9 @@ impl Front {
             wire: encode::request_wire(frame, aim.subject, aim.arguments),
             trace,
             listener: listener(frame, caller, &said),
-            abilities: Abilities { dialogue, capabilities: said.capabilities },
+            abilities: Abilities { dialogue, capabilities: said.capabilities, approves: false },
+            conversation: None,
+            claim: None,
         };
         (call, shape)
     }

@@ -209,6 +209,8 @@ pub(crate) fn subscription(front: &Front, by: &Principal, uri: &str, begin: bool
         wire: request_wire(&frame, frame.span("uri"), Span::NONE),
         trace: Trace::default(),
         abilities: Abilities::default(),
+        conversation: None,
+        claim: None,
         listener: None,
     }
 }

@@ -322,7 +322,7 @@ impl Gate {
                 what: "is not running in this gate".to_owned(),
                 hint: Some("run `toolgate mcp list` to see which servers there are".to_owned()),
                 delivery: Delivery::NotDelivered,
-                state: State::MissingConfig,
+                state: crate::state::State::MissingConfig,
             })
         })
     }

@@ -4,6 +4,7 @@
 //! record the end. The gate opens no socket, knows no MCP, reads no clock and touches no file: what it
 //! needs of the world comes in through [`ports`]. JSON passes through it as bytes with places ([`Wire`]).
 
+pub mod approval;
 pub mod catalog;
 pub mod code;
 mod gate;
@@ -14,8 +15,13 @@ pub mod mask;
 pub mod policy;
 pub mod ports;
 pub mod refusal;
+pub mod state;
 pub mod words;
 
+pub use approval::{
+    Answer, Approval, ApprovalId, ApprovalState, ArgPattern, CallDigest, Claim, Continuation, Settled, StandingGrant,
+    Verdict, Way,
+};
 pub use catalog::{Catalog, Facts, Item, Listed, Naming, Offer, PrefixStyle};
 pub use code::Code;
 pub use gate::{Assembly, Feed, Gate, Permit, StartPermit};
@@ -25,6 +31,7 @@ pub use limits::Limits;
 pub use mask::{Counts, Masks, Secret, Unmasked};
 pub use policy::{Case, Class, Mode, Policy, PolicySource, RuleId, ServerRules};
 pub use refusal::{Delivery, Failure, Fault, Refusal};
+pub use state::State;
 pub use words::{
     Abilities, Call, CallId, Dialogue, Face, ItemKind, Parts, Place, Principal, Reference, Reply, ReplyKind,
     ServerName, Target, Trace, Wire,

@@ -125,7 +125,7 @@ impl Masks {
         let mut masked = Counts::default();
         masked.add("registered", edits.len() as u32);
         let wire = if edits.is_empty() { wire } else { replace(wire, &edits) };
-        Reply { wire, kind, tool_error, masked }
+        Reply { wire, kind, tool_error, masked, continuation: None }
     }
 
     /// A definition, safe to show: only values that toolgate itself holds are masked in it, so that schemas,

@@ -1,5 +1,6 @@
 //! What the gate needs of the world. Adapters implement these; the gate calls nothing else.
 
+use crate::approval::{Answer, Approval, ApprovalId, CallDigest, Settled, StandingGrant, Verdict};
 use crate::gate::{Permit, StartPermit};
 use crate::mask::Unmasked;
 use crate::refusal::Fault;
@@ -54,6 +55,12 @@ pub trait Listener: Send + Sync {
     /// A request to the caller, masked; the answer goes into `answer`, dropping it means "nobody answers".
     fn ask(&self, request: Wire, answer: oneshot::Sender<Wire>);
 
+    /// Asks the caller's user whether the call may run. Dropping `answer` means that nobody could be asked.
+    /// Not every listener can; [`crate::Abilities::approves`] says which.
+    fn approve(&self, question: &Approval, answer: oneshot::Sender<Answer>) {
+        let _ = (question, answer);
+    }
+
     /// Whether the caller wants progress notifications for this call.
     fn wants_progress(&self) -> bool;
 }
@@ -89,6 +96,57 @@ pub trait Ledger: Send + Sync {
     /// # Errors
     /// [`LedgerError`] if the disk said no.
     fn durable(&self, position: Position) -> BoxFuture<'_, Result<(), LedgerError>>;
+}
+
+/// Why the desk could not say.
+#[derive(Debug, Clone, Error)]
+#[error("{0}")]
+pub struct DeskError(pub String);
+
+/// What the desk answers, in time.
+pub type DeskAnswer<'a, T> = BoxFuture<'a, Result<T, DeskError>>;
+
+/// Where questions to people lie until they are answered, seen by every process of one home. Each method is one
+/// transaction. Times are microseconds since 1970, from the caller; a question whose time has come is expired
+/// whether or not anybody marked it so.
+pub trait Desk: Send + Sync {
+    /// Lays a question down, durably; or finds the one that is open, or approved and not spent, for the same
+    /// digest and principal, and has not expired at `asked.asked`: then that one is returned.
+    fn open(&self, asked: Approval) -> DeskAnswer<'_, Approval>;
+
+    /// One question as it stands at `now`.
+    fn get(&self, id: ApprovalId, now: u64) -> DeskAnswer<'_, Option<Approval>>;
+
+    /// The open questions as of `now`, or (`all`) every one that is still kept, oldest first.
+    fn list(&self, now: u64, all: bool) -> DeskAnswer<'_, Vec<Approval>>;
+
+    /// Answers a question that is open at `verdict.at`. Of any number who try, one succeeds.
+    fn settle(&self, id: ApprovalId, verdict: Verdict) -> DeskAnswer<'_, Settled>;
+
+    /// Uses up an approval for the call of this digest: `true` exactly once, and only while it is approved, of
+    /// this digest, and not expired at `now`.
+    fn spend(&self, id: ApprovalId, digest: CallDigest, now: u64) -> DeskAnswer<'_, bool>;
+
+    /// Uses up the round `round` of a spent approval of this digest: `true` exactly once for each.
+    fn advance(&self, id: ApprovalId, digest: CallDigest, round: u32, now: u64) -> DeskAnswer<'_, bool>;
+
+    /// Waits until the question is no longer open, or `until` has come; then how it stands.
+    fn wait(&self, id: ApprovalId, until: u64) -> DeskAnswer<'_, Option<Approval>>;
+
+    /// Marks what has expired by `now`. Each expired question is returned to exactly one caller, once.
+    fn expire(&self, now: u64) -> DeskAnswer<'_, Vec<Approval>>;
+
+    /// The standing grants for a tool that hold at `now`.
+    fn standing(&self, server: &ServerName, tool: &str, now: u64) -> DeskAnswer<'_, Vec<StandingGrant>>;
+
+    /// All standing grants that hold at `now`, newest first.
+    fn all_standing(&self, now: u64) -> DeskAnswer<'_, Vec<StandingGrant>>;
+
+    /// Keeps a standing grant.
+    fn remember(&self, grant: StandingGrant) -> DeskAnswer<'_, ()>;
+
+    /// Takes a standing grant back. Whether there was one.
+    fn revoke(&self, id: Uuid) -> DeskAnswer<'_, bool>;
 }
 
 /// Time, from outside.

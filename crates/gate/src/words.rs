@@ -1,5 +1,6 @@
 //! The nouns everybody uses. One word, one thing.
 
+use crate::approval::{Claim, Continuation};
 use bytes::Bytes;
 use serde::Serialize;
 use std::fmt;
@@ -232,6 +233,8 @@ pub struct Abilities {
     pub dialogue: Dialogue,
     /// The caller's capabilities object as it sent it.
     pub capabilities: Option<Bytes>,
+    /// Whether its user can be shown a question of ours, in the way that `dialogue` says.
+    pub approves: bool,
 }
 
 /// One request on its way through the gate.
@@ -250,6 +253,10 @@ pub struct Call {
     pub trace: Trace,
     /// What the caller can be asked.
     pub abilities: Abilities,
+    /// The conversation it belongs to, as far as one can be told: what a person's "for this session" means.
+    pub conversation: Option<Arc<str>>,
+    /// The approval that a repeated call brings along.
+    pub claim: Option<Claim>,
     /// Where progress, log lines and questions of this call go.
     pub listener: Option<Arc<dyn crate::ports::Listener>>,
 }
@@ -274,4 +281,6 @@ pub struct Reply {
     pub tool_error: bool,
     /// What was masked in it.
     pub masked: crate::mask::Counts,
+    /// What the call may be continued as if this reply asks something, where it runs under an approval.
+    pub continuation: Option<Continuation>,
 }

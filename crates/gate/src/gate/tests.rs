@@ -133,6 +133,8 @@ fn call(gate: &Gate, tool: &str) -> Call {
         wire: Wire { json: Bytes::from_static(b"{}"), parts: Places::default() },
         trace: Trace { thread: Some("th".into()), ..Trace::default() },
         abilities: Abilities::default(),
+        conversation: None,
+        claim: None,
         listener: None,
     }
 }

@@ -247,7 +247,10 @@ impl House {
             abilities: Abilities {
                 dialogue: caller.dialogue,
                 capabilities: caller.capabilities.map(|raw| Bytes::from_static(raw.as_bytes())),
+                approves: false,
             },
+            conversation: None,
+            claim: None,
             listener: caller.listener.clone().map(|ear| ear as Arc<dyn Listener>),
         };
         let reply = self.gate.call(call).await.map_err(|failure| {
