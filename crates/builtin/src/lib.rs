@@ -59,6 +59,7 @@ impl Builtin {
             what: format!("has nothing called `{raw}`"),
             hint: None,
             delivery: Delivery::NotDelivered,
+            state: gate::State::Connected,
         }
     }
 }

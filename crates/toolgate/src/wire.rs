@@ -85,6 +85,7 @@ pub fn build_with(config: &Config, env: &Env, selection: &Selection, own: &[Secr
         hub: hub.clone(),
         masks: masks.clone(),
         helper: sandbox::Helper { exe: PathBuf::from("/proc/self/exe"), argument: crate::SUPERVISE },
+        clock: Arc::new(System),
         state_dir: config.state_dir(),
         tasks: tasks.clone(),
         client_info: options::client_info(),

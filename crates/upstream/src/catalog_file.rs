@@ -31,12 +31,12 @@ pub fn load_catalog(state_dir: &Path, servers: &[&Options]) -> Vec<(ServerName, 
 /// Forgets what is known of a server. That nothing was known is no failure.
 ///
 /// # Errors
-/// When the file cannot be removed.
+/// When a file cannot be removed.
 pub fn forget_catalog(state_dir: &Path, server: &ServerName) -> io::Result<()> {
-    match fs::remove_file(path(state_dir, server)) {
+    [path(state_dir, server), file(state_dir, "seen", server)].iter().try_for_each(|path| match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
-    }
+    })
 }
 
 /// The era a server spoke last.
@@ -62,16 +62,21 @@ fn is_ours(document: &str, options: &Options) -> bool {
     is("schema", SCHEMA) && is("config", &options.config_digest)
 }
 
-/// A name that is a file's name on every system, and another one for every server.
 fn path(state_dir: &Path, server: &ServerName) -> PathBuf {
+    file(state_dir, "catalog", server)
+}
+
+/// The file of a server in a directory of the state, under a name that is one on every system, and another one for
+/// every server.
+pub(crate) fn file(state_dir: &Path, directory: &str, server: &ServerName) -> PathBuf {
     let name = server.as_str();
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_');
     let safe: String = name.chars().take(40).map(|c| if plain(c) { c } else { '_' }).collect();
     let marked = if safe == name { safe } else { format!("{safe}.{}", hex(&Sha256::digest(name.as_bytes())[..4])) };
-    state_dir.join("catalog").join(format!("{marked}.json"))
+    state_dir.join(directory).join(format!("{marked}.json"))
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
@@ -150,7 +155,7 @@ fn append<'a>(out: &mut Vec<u8>, items: impl Iterator<Item = &'a Listed>) {
 }
 
 /// Replaces a file as a whole: a reader sees the old text or the new one.
-fn replace(path: &Path, text: &[u8]) -> io::Result<()> {
+pub(crate) fn replace(path: &Path, text: &[u8]) -> io::Result<()> {
     let dir = path.parent().unwrap_or(Path::new("."));
     fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
     // Several gates may save at once, each its own file.

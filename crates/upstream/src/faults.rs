@@ -1,6 +1,6 @@
 //! What can break between us and a server, in our own words. No text of a server gets in here.
 
-use gate::{Code, Delivery, Fault, ServerName};
+use gate::{Code, Delivery, Fault, ServerName, State};
 use sandbox::ExitKind;
 use std::time::Duration;
 
@@ -10,7 +10,14 @@ pub(crate) struct Faults(pub ServerName);
 
 impl Faults {
     fn fault(&self, code: Code, what: impl Into<String>, hint: Option<String>) -> Fault {
-        Fault { code, server: self.0.clone(), what: what.into(), hint, delivery: Delivery::NotDelivered }
+        let state = match code {
+            Code::UpstreamTimeout => State::Timeout,
+            Code::UpstreamProtocol => State::ProtocolError,
+            Code::UpstreamAuthRequired => State::AuthRequired,
+            Code::InternalBug => State::Crashed,
+            _ => State::Unreachable,
+        };
+        Fault { code, server: self.0.clone(), what: what.into(), hint, delivery: Delivery::NotDelivered, state }
     }
 
     fn key(&self, key: &str) -> String {
@@ -20,6 +27,33 @@ impl Faults {
     /// It cannot be reached or started; `what` continues "server `x` …".
     pub fn unavailable(&self, what: impl Into<String>) -> Fault {
         self.fault(Code::UpstreamUnavailable, what, None)
+    }
+
+    /// What it was configured with cannot be used.
+    pub fn misconfigured(&self, what: impl Into<String>) -> Fault {
+        Fault { state: State::Misconfigured, ..self.unavailable(what) }
+    }
+
+    /// Nobody started it.
+    pub fn not_running(&self) -> Fault {
+        Fault { state: State::NotStarted, ..self.unavailable("is not running") }
+    }
+
+    /// The process that starts programs and keeps them in bounds could not be used.
+    pub fn not_supervised(&self, why: &str) -> Fault {
+        let fault = self.unavailable(format!("could not be started: {why}"));
+        Fault { state: State::SandboxUnavailable, ..fault }
+    }
+
+    /// It could not be launched at all.
+    pub fn not_launched(&self, why: &sandbox::LaunchError) -> Fault {
+        use sandbox::LaunchError::{Cwd, EnvName, Nul, Pipes, Supervisor};
+        let source = std::error::Error::source(why).map(|source| format!(": {source}")).unwrap_or_default();
+        let text = format!("{why}{source}");
+        match why {
+            Nul { .. } | EnvName { .. } | Cwd { .. } => self.misconfigured(format!("could not be started: {text}")),
+            Pipes(_) | Supervisor { .. } => self.not_supervised(&text),
+        }
     }
 
     /// It broke the protocol.
@@ -66,7 +100,7 @@ impl Faults {
     /// The process is gone in some other way.
     pub fn died(&self, what: impl Into<String>) -> Fault {
         let hint = format!("`toolgate mcp test {}` shows what it wrote to standard error", self.0);
-        self.fault(Code::UpstreamUnavailable, what, Some(hint))
+        Fault { state: State::Crashed, ..self.fault(Code::UpstreamUnavailable, what, Some(hint)) }
     }
 
     /// The program cannot be executed.
@@ -77,7 +111,8 @@ impl Faults {
             13 => "it may not be executed".to_owned(),
             other => format!("error {other} of the operating system"),
         };
-        self.unavailable(format!("could not be started: `{program}` cannot be executed: {why}"))
+        let fault = self.unavailable(format!("could not be started: `{program}` cannot be executed: {why}"));
+        Fault { state: State::MissingCommand, ..fault }
     }
 
     /// The program was not found.
@@ -89,7 +124,7 @@ impl Faults {
             sandbox::ResolveError::NotExecutable { .. } => "make it executable, `chmod +x`".to_owned(),
         };
         let fault = self.unavailable(format!("could not be started: {why}"));
-        Fault { hint: Some(hint), ..fault }
+        Fault { hint: Some(hint), state: State::MissingCommand, ..fault }
     }
 
     /// It wants a login or another token.
@@ -114,7 +149,7 @@ impl Faults {
 
     /// It is being stopped.
     pub fn stopping(&self) -> Fault {
-        self.unavailable("is being stopped")
+        Fault { state: State::Cancelled, ..self.unavailable("is being stopped") }
     }
 
     /// Its session is over; a new one has to be opened.

@@ -6,7 +6,7 @@ use crate::options::HttpOptions;
 use crate::pending::Answer;
 use crate::session::{Session, Trouble};
 use bytes::Bytes;
-use gate::{Code, Delivery, Fault};
+use gate::{Code, Delivery, Fault, State};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use mcp::revision::Revision;
 use mcp::sse::Event;
@@ -47,14 +47,14 @@ pub(crate) fn endpoint(options: &HttpOptions, limits: Limits, faults: &Faults) -
     let mut headers = HeaderMap::new();
     for (name, value) in &options.headers {
         let wrong =
-            |_| faults.unavailable(format!("has an HTTP header that cannot be sent: `{}`", name.escape_debug()));
+            |_| faults.misconfigured(format!("has an HTTP header that cannot be sent: `{}`", name.escape_debug()));
         let key = HeaderName::try_from(name.as_str()).map_err(|_| wrong(()))?;
         let mut value = HeaderValue::try_from(value.expose()).map_err(|_| wrong(()))?;
         value.set_sensitive(true);
         headers.append(key, value);
     }
     let options = EndpointOptions { url: options.url.clone(), headers, limits, connect_timeout: CONNECT, proxy: None };
-    Endpoint::new(options).map_err(|error| faults.unavailable(format!("cannot be reached: {error}")))
+    Endpoint::new(options).map_err(|error| faults.misconfigured(format!("cannot be reached: {error}")))
 }
 
 impl HttpLink {
@@ -223,7 +223,9 @@ pub(crate) fn trouble(failure: &HttpFailure, faults: &Faults, known: bool) -> Tr
         FailureKind::Status(status) => {
             let wait = failure.retry_after.map(|wait| format!("; try again in {}", crate::faults::seconds(wait)));
             let what = format!("answered HTTP {status}{}", wait.unwrap_or_default());
-            Trouble::Rejected { status: *status, fault: broken(what) }
+            // What refuses how it is asked is there, but no server of this protocol; what fails itself may come back.
+            let state = if (400..429).contains(status) { State::ProtocolError } else { State::Unreachable };
+            Trouble::Rejected { status: *status, fault: Fault { state, ..broken(what) } }
         }
         FailureKind::Connect(_) | FailureKind::ConnectTimeout | FailureKind::Tls(_) => {
             broken(format!("cannot be reached: {failure}")).into()
@@ -231,7 +233,8 @@ pub(crate) fn trouble(failure: &HttpFailure, faults: &Faults, known: bool) -> Tr
         FailureKind::Broken(_) => broken("broke the connection before it answered".to_owned()).into(),
         FailureKind::Redirect(_) => {
             let hint = format!("set `url` of [mcp_servers.{}] to where it leads, if that is right", faults.0);
-            Fault { hint: Some(hint), ..broken("answered with a redirect, which is not followed".to_owned()) }.into()
+            let fault = broken("answered with a redirect, which is not followed".to_owned());
+            Fault { hint: Some(hint), state: State::ProtocolError, ..fault }.into()
         }
         FailureKind::ContentType(_) | FailureKind::ContentEncoding(_) => {
             let fault = faults.protocol("answered with something that is neither JSON nor events");

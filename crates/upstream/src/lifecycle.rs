@@ -1,7 +1,7 @@
 //! The states of a link and what leads from one to the next. Pure: no task, no transport, no clock.
 
 use crate::faults::Faults;
-use gate::{Code, Fault};
+use gate::{Code, Fault, State};
 use mcp::Revision;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -24,6 +24,8 @@ pub struct Toolset {
     pub revision: Revision,
     /// Why a list of it is missing or out of date, if one is.
     pub trouble: Option<Arc<Fault>>,
+    /// Why its tools are, if they are.
+    pub tools_trouble: Option<Arc<Fault>>,
 }
 
 /// Where a link stands.
@@ -71,7 +73,7 @@ impl LinkState {
     pub(crate) fn refusal(&self, faults: &Faults, now: Instant) -> Option<Fault> {
         match self {
             Self::Starting | Self::Connected | Self::Ready(_) => None,
-            Self::Idle => Some(faults.unavailable("is not running")),
+            Self::Idle => Some(faults.not_running()),
             Self::AuthRequired(fault) | Self::Failed(fault) => Some((**fault).clone()),
             Self::Backoff { until, why } => Some(faults.backoff(why, until.saturating_duration_since(now))),
             Self::Draining => Some(faults.stopping()),
@@ -110,9 +112,21 @@ pub(crate) enum Effect {
     End,
 }
 
+/// Why a link that is idle is.
+#[derive(Debug, Clone)]
+pub(crate) enum Rest {
+    /// It never ran, or was stopped.
+    Quiet,
+    /// It was stopped before it was up.
+    Cancelled,
+    /// It was up and ended by itself.
+    Ended(Arc<Fault>),
+}
+
 /// A link's state and its memory of failures.
 pub(crate) struct Lifecycle {
     pub state: LinkState,
+    pub rest: Rest,
     failures: VecDeque<Instant>,
     pauses: u32,
     opened: Option<Instant>,
@@ -120,13 +134,13 @@ pub(crate) struct Lifecycle {
 
 impl Lifecycle {
     pub fn new() -> Self {
-        Self { state: LinkState::Idle, failures: VecDeque::new(), pauses: 0, opened: None }
+        Self { state: LinkState::Idle, rest: Rest::Quiet, failures: VecDeque::new(), pauses: 0, opened: None }
     }
 
     pub fn on_event(&mut self, event: Event, now: Instant) -> Effect {
         match (event, &self.state) {
             (Event::Asked, state) if state.may_start(now) => {
-                self.state = LinkState::Starting;
+                (self.state, self.rest) = (LinkState::Starting, Rest::Quiet);
                 return Effect::Spawn;
             }
             (Event::Opened, LinkState::Starting) => {
@@ -137,7 +151,8 @@ impl Lifecycle {
                 self.state = LinkState::Ready(toolset);
             }
             (Event::Renewing, LinkState::Connected | LinkState::Ready(_)) => self.state = LinkState::Starting,
-            (Event::Stopping, LinkState::Starting | LinkState::Connected | LinkState::Ready(_)) => {
+            (Event::Stopping, state @ (LinkState::Starting | LinkState::Connected | LinkState::Ready(_))) => {
+                self.rest = if matches!(state, LinkState::Starting) { Rest::Cancelled } else { Rest::Quiet };
                 self.state = LinkState::Draining;
                 return Effect::End;
             }
@@ -146,10 +161,33 @@ impl Lifecycle {
                 self.state = LinkState::Idle;
             }
             (Event::Failed(fault), LinkState::Starting) => self.fail(fault, now, LinkState::Failed),
-            (Event::Ended(fault), _) => self.fail(fault, now, |_| LinkState::Idle),
+            (Event::Ended(fault), _) => {
+                self.rest = Rest::Ended(fault.clone());
+                self.fail(fault, now, |_| LinkState::Idle);
+            }
             _ => {}
         }
         Effect::Nothing
+    }
+
+    /// The state of the one list, and why, as far as it shows without looking at what the server lists.
+    pub fn standing(&self, faults: &Faults, now: Instant) -> (State, Option<Fault>) {
+        match (&self.state, &self.rest) {
+            (LinkState::Starting, _) => (State::Starting, None),
+            (LinkState::Connected, _) => (State::Connected, None),
+            (LinkState::Ready(toolset), _) => match (&toolset.tools_trouble, &toolset.trouble) {
+                (Some(fault), _) if fault.state == State::AuthRequired => (fault.state, Some((**fault).clone())),
+                (Some(fault), _) | (None, Some(fault)) => (State::Degraded, Some((**fault).clone())),
+                (None, None) => (State::Connected, None),
+            },
+            (LinkState::AuthRequired(fault) | LinkState::Failed(fault), _) => (fault.state, Some((**fault).clone())),
+            (LinkState::Backoff { until, why }, _) => {
+                (why.state, Some(faults.backoff(why, until.saturating_duration_since(now))))
+            }
+            (LinkState::Idle | LinkState::Draining, Rest::Cancelled) => (State::Cancelled, None),
+            (LinkState::Idle, Rest::Ended(fault)) => (fault.state, Some((**fault).clone())),
+            (LinkState::Idle | LinkState::Draining, _) => (State::NotStarted, None),
+        }
     }
 
     fn fail(&mut self, fault: Arc<Fault>, now: Instant, otherwise: fn(Arc<Fault>) -> LinkState) {
@@ -188,7 +226,7 @@ mod tests {
     }
 
     fn toolset() -> Arc<Toolset> {
-        Arc::new(Toolset { revision: Revision::NEWEST_LEGACY, trouble: None })
+        Arc::new(Toolset { revision: Revision::NEWEST_LEGACY, trouble: None, tools_trouble: None })
     }
 
     fn word(state: &LinkState) -> &'static str {

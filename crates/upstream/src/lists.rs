@@ -59,7 +59,8 @@ pub(crate) type Parts = Vec<(ItemKind, Vec<Listed>)>;
 /// The outcome of fetching some lists.
 pub(crate) struct Fetched {
     pub parts: Parts,
-    pub trouble: Option<Fault>,
+    /// Why others could not be.
+    pub troubles: Vec<(ItemKind, Fault)>,
 }
 
 /// Fetches lists one after another, at a bearable pace.
@@ -98,7 +99,7 @@ impl Lists {
 }
 
 async fn fetch(session: Arc<Session>, flags: u8) -> Fetched {
-    let mut fetched = Fetched { parts: Vec::new(), trouble: None };
+    let mut fetched = Fetched { parts: Vec::new(), troubles: Vec::new() };
     let limit = session.shared.options.startup_timeout;
     for list in LISTS.iter().filter(|list| list.flag & flags != 0) {
         if !session.offers(&[list.capability]) {
@@ -110,7 +111,7 @@ async fn fetch(session: Arc<Session>, flags: u8) -> Fetched {
             Ok(items) => fetched.parts.push((list.kind, items)),
             Err(fault) => {
                 tracing::warn!(target: "mcp::client", server = %session.shared.options.name, "{fault}");
-                fetched.trouble.get_or_insert(fault);
+                fetched.troubles.push((list.kind, fault));
             }
         }
     }

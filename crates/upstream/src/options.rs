@@ -1,5 +1,6 @@
 //! What an upstream is told when it is made. Not here: reading configuration, or defaults of it.
 
+use gate::ports::Clock;
 use gate::{Catalog, Hub, Masks, Secret, ServerName};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -28,6 +29,8 @@ pub struct Options {
     pub workspace: Option<Root>,
     /// Calls that may be under way at once; more wait their turn.
     pub max_concurrent_calls: usize,
+    /// The version its entry names, for telling one from another.
+    pub version: Option<String>,
     /// Names this configuration: what was remembered under another digest is forgotten.
     pub config_digest: String,
     /// The bounds of the wire.
@@ -124,7 +127,9 @@ pub struct World {
     pub masks: Arc<Masks>,
     /// How child processes are supervised.
     pub helper: sandbox::Helper,
-    /// Where catalogs are kept between runs, in `catalog/`.
+    /// Tells when a state began.
+    pub clock: Arc<dyn Clock>,
+    /// Where catalogs are kept between runs, in `catalog/`, and in `seen/` how servers were found.
     pub state_dir: PathBuf,
     /// Owns every task that is started here.
     pub tasks: TaskTracker,

@@ -1,6 +1,7 @@
 //! A server that is a child process: starting it through `sandbox`, and noticing its end.
 
 use crate::duplex::{self, Duplex};
+use crate::faults::Faults;
 use crate::options::StdioOptions;
 use crate::session::{Carrier, Session};
 use crate::stderr;
@@ -10,6 +11,7 @@ use mcp::stdio::{LineReader, child_pipes, outbox};
 use sandbox::{Event, ExitKind, Launch, Lifeline, Stderr};
 use std::io;
 use std::os::fd::AsFd;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, Interest};
@@ -88,10 +90,9 @@ pub(crate) async fn spawn(shared: &Arc<Shared>, options: &StdioOptions) -> Resul
     let launch = plan(shared, options)?;
     let helper = shared.world.helper.clone();
     let launched = tokio::task::spawn_blocking(move || sandbox::launch(&helper, &launch)).await;
-    let child = launched
-        .map_err(|_| faults.bug("could not be started"))?
-        .map_err(|error| faults.unavailable(format!("could not be started: {}", chain(&error))))?;
-    let broken = |error: io::Error| faults.unavailable(format!("could not be started: {error}"));
+    let child =
+        launched.map_err(|_| faults.bug("could not be started"))?.map_err(|error| faults.not_launched(&error))?;
+    let broken = |error: io::Error| faults.not_supervised(&error.to_string());
     if let Some(fd) = child.stderr {
         shared.world.tasks.spawn(stderr::drain(shared.clone(), fd));
     }
@@ -105,28 +106,28 @@ pub(crate) async fn spawn(shared: &Arc<Shared>, options: &StdioOptions) -> Resul
         Event::Gone | Event::Lost => Err(faults.died("ended while it was started")),
         Event::Started { pid } => {
             tracing::debug!(target: "mcp::client", server = %shared.options.name, pid, "process started");
+            shared.process_started(pid);
             Ok((session, process))
         }
     }
 }
 
-fn plan(shared: &Shared, options: &StdioOptions) -> Result<Launch, Fault> {
+/// The program itself, if it is there.
+pub(crate) fn program(options: &StdioOptions, faults: &Faults) -> Result<PathBuf, Fault> {
     let path = &options.path_for_lookup;
-    let program = sandbox::resolve_program(&options.program, options.cwd.as_deref(), path)
-        .map_err(|why| shared.faults.not_found(&why, &path.to_string_lossy()))?;
+    sandbox::resolve_program(&options.program, options.cwd.as_deref(), path)
+        .map_err(|why| faults.not_found(&why, &path.to_string_lossy()))
+}
+
+fn plan(shared: &Shared, options: &StdioOptions) -> Result<Launch, Fault> {
     Ok(Launch {
-        program: program.into(),
+        program: program(options, &shared.faults)?.into(),
         args: options.args.clone(),
         env: options.env.clone(),
         cwd: options.cwd.clone(),
         stderr: Stderr::Piped,
         grace: GRACE,
     })
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let source = error.source().map(|source| format!(": {source}"));
-    format!("{error}{}", source.unwrap_or_default())
 }
 
 impl Process {

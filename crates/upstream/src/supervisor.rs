@@ -5,18 +5,22 @@ use crate::catalog_file;
 use crate::faults::Faults;
 use crate::lifecycle::{Effect, Event, Lifecycle, LinkState, Toolset};
 use crate::lists::{Lists, merge};
-use crate::options::{Options, World};
+use crate::options::{Options, Transport, World};
 use crate::outgoing::{self, Introduction};
-use crate::session::{Session, Signals};
+use crate::seen;
+use crate::session::{Peer, Session, Signals};
 use crate::start::{self, Live};
+use crate::status::{has_no_tools, last};
 use crate::stderr::Tail;
 use crate::subscriptions::{Interests, Listening};
 use arc_swap::ArcSwapOption;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use gate::{Fault, ItemKind, Offer};
+use gate::state::{Change, Last, Versions};
+use gate::{Fault, ItemKind, Offer, State};
 use mcp::Era;
 use mcp::view;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
@@ -35,6 +39,12 @@ pub(crate) struct Shared {
     pub stderr: Tail,
     pub interests: Interests,
     pub turns: Semaphore,
+    /// The process, while there is one; else 0.
+    pub pid: AtomicU32,
+    /// What is different from when it was seen last.
+    pub change: ArcSwapOption<Change>,
+    /// Why the last call was refused by a server that needs no process, and since when calls are.
+    refused: ArcSwapOption<(Fault, u64)>,
     /// The log level wanted of the server, raw.
     level: ArcSwapOption<String>,
     inner: Mutex<Inner>,
@@ -44,6 +54,9 @@ struct Inner {
     lifecycle: Lifecycle,
     stop: CancellationToken,
     era: Option<Era>,
+    /// Since when it is in its state.
+    since: u64,
+    last_error: Option<Last>,
 }
 
 impl Shared {
@@ -52,7 +65,9 @@ impl Shared {
         let client_info =
             format!("{{\"name\":{},\"version\":{}}}", view::quoted(&info.name), view::quoted(&info.version));
         let era = catalog_file::remembered_era(&world.state_dir, &options);
-        let inner = Inner { lifecycle: Lifecycle::new(), stop: CancellationToken::new(), era };
+        let since = world.clock.wall_micros();
+        let lifecycle = Lifecycle::new();
+        let inner = Inner { lifecycle, stop: CancellationToken::new(), era, since, last_error: None };
         Self {
             faults: Faults(options.name.clone()),
             client_info,
@@ -61,6 +76,9 @@ impl Shared {
             stderr: Tail::default(),
             interests: Interests::default(),
             turns: Semaphore::new(options.max_concurrent_calls.max(1)),
+            pid: AtomicU32::new(0),
+            change: ArcSwapOption::empty(),
+            refused: ArcSwapOption::empty(),
             level: ArcSwapOption::empty(),
             inner: Mutex::new(inner),
             options,
@@ -76,7 +94,17 @@ impl Shared {
     /// Takes an event, announces the state it leads to and does what has to be done.
     pub fn on(self: &Arc<Self>, event: Event) {
         let mut inner = self.inner();
+        let now = self.world.clock.wall_micros();
+        match &event {
+            Event::Failed(fault) | Event::Ended(fault) => inner.last_error = Some(last(fault, now)),
+            Event::Opened => self.refused.store(None),
+            _ => {}
+        }
+        let before = std::mem::discriminant(&inner.lifecycle.state);
         let effect = inner.lifecycle.on_event(event, Instant::now());
+        if before != std::mem::discriminant(&inner.lifecycle.state) {
+            inner.since = now;
+        }
         self.state.send_replace(inner.lifecycle.state.clone());
         match effect {
             Effect::Nothing => {}
@@ -86,6 +114,49 @@ impl Shared {
                 self.world.tasks.spawn(generation(self.clone(), inner.stop.clone()));
             }
         }
+    }
+
+    /// Where it stands, why, and since when.
+    pub fn standing(&self) -> (State, Option<Fault>, u64) {
+        let inner = self.inner();
+        let (state, fault) = inner.lifecycle.standing(&self.faults, Instant::now());
+        (state, fault, inner.since)
+    }
+
+    /// The last failure, whatever came after it.
+    pub fn last_error(&self) -> Option<Last> {
+        self.inner().last_error.clone()
+    }
+
+    /// Notes how a call went. A server without a process shows only so that it went away or wants a login.
+    pub fn answered(&self, outcome: Result<(), &Fault>) {
+        match outcome {
+            // Reading comes first: it costs every call something, and writing more.
+            Ok(()) if self.refused.load().is_some() => self.refused.store(None),
+            Err(fault) if matches!(self.options.transport, Transport::Http(_)) => {
+                let tells = matches!(fault.state, State::AuthRequired | State::Unreachable);
+                if tells && self.refused.load().as_ref().is_none_or(|refused| refused.0.state != fault.state) {
+                    let now = self.world.clock.wall_micros();
+                    self.inner().last_error = Some(last(fault, now));
+                    self.refused.store(Some(Arc::new((fault.clone(), now))));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Why calls are refused although it is up, and since when.
+    pub fn refused(&self) -> Option<(Fault, u64)> {
+        self.refused.load_full().map(|refused| (*refused).clone())
+    }
+
+    /// Whether what it lists has been asked for since it is up.
+    pub fn is_listed(&self) -> bool {
+        matches!(&*self.state.borrow(), LinkState::Ready(_))
+    }
+
+    pub fn process_started(&self, pid: u32) {
+        self.pid.store(pid, Ordering::Relaxed);
     }
 
     /// The era that worked last, if it is known.
@@ -120,20 +191,33 @@ enum End {
 
 async fn generation(shared: Arc<Shared>, stop: CancellationToken) {
     let mut guard = Finally { shared: shared.clone(), armed: true };
-    match run(&shared, &stop).await {
+    let over = run(&shared, &stop).await;
+    shared.pid.store(0, Ordering::Relaxed);
+    match over {
         Over::Stopped => shared.on(Event::Stopped),
         Over::Failed(fault) => {
             tracing::info!(target: "mcp::manager", server = %shared.options.name, "{fault}");
-            shared.on(Event::Failed(Arc::new(fault)));
+            shared.on(Event::Failed(Arc::new(fault.clone())));
+            note_failure(&shared, fault);
         }
         Over::Died(session, fault) => {
             tracing::info!(target: "mcp::manager", server = %shared.options.name, "{fault}");
             // Whoever hears of the failure may start it again at once: the state comes first.
             shared.on(Event::Ended(Arc::new(fault.clone())));
             session.fail(&fault);
+            note_failure(&shared, fault);
         }
     }
     guard.armed = false;
+}
+
+/// Keeps for later runs how it failed, beside everything else.
+fn note_failure(shared: &Arc<Shared>, fault: Fault) {
+    let at = shared.clone();
+    shared.world.tasks.spawn_blocking(move || {
+        let now = last(&fault, at.world.clock.wall_micros());
+        seen::note(&at.world.state_dir, &at.options.name, &now, None);
+    });
 }
 
 /// How a generation ended.
@@ -192,6 +276,7 @@ async fn serve(shared: &Arc<Shared>, live: &mut Live, stop: &CancellationToken) 
     let mut lists = Lists::new(session.clone());
     let mut listening = Listening::new(session.clone());
     let mut first = true;
+    let mut troubles: Vec<(ItemKind, Arc<Fault>)> = Vec::new();
     let mut restoring = FuturesUnordered::new();
     let mut ended = std::pin::pin!(live.ended(shared));
     loop {
@@ -209,13 +294,21 @@ async fn serve(shared: &Arc<Shared>, live: &mut Live, stop: &CancellationToken) 
             () = listening.run() => {}
             Some(()) = restoring.next(), if !restoring.is_empty() => {}
             listed = lists.run() => {
-                let trouble = listed.trouble.clone().map(Arc::new);
-                publish(shared, &session, listed.parts, first).await;
+                // What was fetched is well again, and what was not keeps its trouble.
+                troubles.retain(|(kind, _)| !listed.parts.iter().any(|(fetched, _)| fetched == kind));
+                for (kind, fault) in listed.troubles {
+                    troubles.retain(|(had, _)| *had != kind);
+                    troubles.push((kind, Arc::new(fault)));
+                }
+                let trouble = troubles.first().map(|(_, fault)| fault.clone());
+                let of_tools = troubles.iter().find(|(kind, _)| *kind == ItemKind::Tool);
+                let tools_trouble = of_tools.map(|(_, fault)| fault.clone());
+                publish(shared, &session, listed.parts, first, tools_trouble.is_none()).await;
                 if std::mem::take(&mut first) {
                     restoring.push(shared.interests.restore(&session));
                 }
                 let revision = session.peer().map_or(mcp::Revision::NEWEST_LEGACY, |peer| peer.revision);
-                shared.on(Event::Listed(Arc::new(Toolset { revision, trouble })));
+                shared.on(Event::Listed(Arc::new(Toolset { revision, trouble, tools_trouble })));
             }
         }
     }
@@ -224,7 +317,7 @@ async fn serve(shared: &Arc<Shared>, live: &mut Live, stop: &CancellationToken) 
 const KINDS: [ItemKind; 4] = [ItemKind::Tool, ItemKind::Prompt, ItemKind::Resource, ItemKind::Template];
 
 /// Puts what was listed into the catalog, if it is new, and onto the disk.
-async fn publish(shared: &Arc<Shared>, session: &Session, parts: crate::lists::Parts, first: bool) {
+async fn publish(shared: &Arc<Shared>, session: &Session, parts: crate::lists::Parts, first: bool, tools_known: bool) {
     let Some(peer) = session.peer() else { return };
     let name = &shared.options.name;
     let kinds: Vec<ItemKind> = parts.iter().map(|(kind, _)| *kind).collect();
@@ -240,10 +333,34 @@ async fn publish(shared: &Arc<Shared>, session: &Session, parts: crate::lists::P
     let told = KINDS.iter().filter(|kind| changed.contains(kind) || announced(kind));
     told.for_each(|kind| shared.world.hub.list_changed(*kind, name));
     if first || !same {
-        let (shared, era) = (shared.clone(), peer.revision.era());
+        let (shared, peer) = (shared.clone(), peer.clone());
         // A failed write costs a slower start next time; it is reported there and harms nothing else.
-        let _ = tokio::task::spawn_blocking(move || catalog_file::save(&shared, era, &offer)).await;
+        let _ = tokio::task::spawn_blocking(move || {
+            catalog_file::save(&shared, peer.revision.era(), &offer);
+            note_seen(&shared, &peer, &offer, tools_known);
+        })
+        .await;
     }
+}
+
+/// Keeps which versions it has now, and what of them changed.
+fn note_seen(shared: &Shared, peer: &Peer, offer: &Offer, tools_known: bool) {
+    let versions = Versions {
+        server: seen::server_version(peer.server_info.as_deref()),
+        config: shared.options.version.clone(),
+        protocol: Some(peer.revision.to_string()),
+        tools: tools_known.then(|| seen::tools_digest(offer)),
+    };
+    let state = match (tools_known, has_no_tools(offer)) {
+        (false, _) => State::Degraded,
+        (true, true) => State::NoTools,
+        (true, false) => State::Connected,
+    };
+    let now = Last { state, reason: None, at_micros: shared.world.clock.wall_micros() };
+    let Some(change) = seen::note(&shared.world.state_dir, &shared.options.name, &now, Some(versions)) else { return };
+    tracing::info!(target: "mcp::manager", server = %shared.options.name, "version_changed: {}",
+        shared.world.masks.text(&change.text()));
+    shared.change.store(Some(Arc::new(change)));
 }
 
 fn changes(before: Option<&Offer>, after: &Offer) -> Vec<ItemKind> {

@@ -3,9 +3,11 @@
 use crate::lifecycle::{Event, LinkState};
 use crate::options::{Options, World};
 use crate::session::{Session, Signals, Trouble, error_code, said, wire};
+use crate::status;
 use crate::supervisor::Shared;
 use bytes::Bytes;
 use gate::ports::{BoxFuture, Readiness, Source};
+use gate::state::{Change, Status};
 use gate::{Fault, Permit, ReplyKind, ServerName, StartPermit, Target, Unmasked};
 use mcp::revision::code;
 use mcp::{Frame, Kind, Span, view};
@@ -28,6 +30,16 @@ impl Upstream {
     /// Where the link stands, and from now on each change of it.
     pub fn state(&self) -> watch::Receiver<LinkState> {
         self.shared.state.subscribe()
+    }
+
+    /// All that is known of the server: its state, why, since when, and what to do next.
+    pub fn status(&self) -> Status {
+        status::of(&self.shared)
+    }
+
+    /// What is different from when the server was seen last, if anything is. Known once its lists are.
+    pub fn version_change(&self) -> Option<Arc<Change>> {
+        self.shared.change.load_full()
     }
 
     /// Stops the server: its input is closed, after a while it is ended; a session over HTTP is given back.
@@ -126,12 +138,19 @@ impl Upstream {
                 Ok(frame) if session.is_modern() && error_code(&frame) == Some(code::HEADER_MISMATCH) && !repeated => {
                     definition = Box::pin(self.listed_anew(&session, &permit)).await.unwrap_or(definition);
                 }
-                Ok(frame) => return self.answered(&session, &frame, &permit),
+                Ok(frame) => {
+                    self.shared.answered(Ok(()));
+                    return self.answered(&session, &frame, &permit);
+                }
                 Err(Trouble::SessionLost) if !repeated => {
                     session.signals.raise(Signals::LOST);
                     session = Box::pin(self.other_than(Some(&session))).await?;
                 }
-                Err(trouble) => return Err(trouble.into_fault(&self.shared.faults)),
+                Err(trouble) => {
+                    let fault = trouble.into_fault(&self.shared.faults);
+                    self.shared.answered(Err(&fault));
+                    return Err(fault);
+                }
             }
             repeated = true;
         }

@@ -122,6 +122,7 @@ async fn ask_one(house: &House, server: &ServerName) -> Result<(), Fault> {
         what,
         hint: Some("run `toolgate mcp test` with its name to see where it hangs".to_owned()),
         delivery: gate::Delivery::NotDelivered,
+        state: gate::State::Timeout,
     };
     if let Err(failure) = house.gate.start(server) {
         return Err(match failure {

@@ -129,6 +129,7 @@ pub fn upstream(config: &Config, server: &Server, env: &Env) -> Result<upstream:
         roots: roots(server),
         workspace: workspace(env),
         max_concurrent_calls: server.limits.max_concurrent_calls,
+        version: server.version.clone(),
         config_digest: digest(config, server, env),
         limits,
     })
