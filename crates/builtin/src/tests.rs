@@ -47,13 +47,14 @@ fn gate(world: &Arc<World>) -> (Gate, EndWriter) {
     let catalog = Catalog::new(vec![NAME.into()], Naming::default());
     catalog.publish(vec![(NAME.into(), Arc::new(builtin.offer()))]);
     let masks = Arc::new(Masks::new(&[]));
-    let (recorder, ends) = Recorder::new(world.clone(), world.clone(), 4);
+    let (recorder, ends) = Recorder::new(world.clone(), world.clone(), 4, gate::Arguments::nothing(masks.clone()));
     let gate = Gate::new(Assembly {
         catalog: Arc::new(catalog),
-        policy: Policy::of_servers(HashMap::from([(NAME.into(), ServerRules::default())])),
+        policy: Policy::of_servers(HashMap::from([(NAME.into(), ServerRules { trusted: true, ..ServerRules::default() })])),
         recorder,
         hub: Arc::new(Hub::new(masks.clone(), 4)),
         masks,
+        approvals: gate::Approvals::nobody(world.clone(), world.clone()),
         ids: world.clone(),
         sources: vec![builtin],
     });

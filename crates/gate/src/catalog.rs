@@ -8,12 +8,14 @@ pub(crate) use similar::similar;
 
 pub use naming::{Naming, PrefixStyle};
 
+use crate::pin::DefinitionHash;
 use crate::refusal::Refusal;
 use crate::words::{Face, ItemKind, Place, ServerName, Target};
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use index::Index;
-use std::sync::{Arc, Mutex, PoisonError};
+use sha2::{Digest, Sha256};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// What a tool's annotations claim. `None` where they are silent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -73,9 +75,20 @@ pub struct Item {
     pub name_at: Place,
     /// What its annotations claim.
     pub facts: Facts,
+    /// See [`Item::definition_hash`]. Made when first asked for.
+    pub hash: OnceLock<Box<str>>,
 }
 
 impl Item {
+    /// The hash of the whole definition, as pins and the ledger spell it.
+    pub fn definition_hash(&self) -> &str {
+        self.hash.get_or_init(|| {
+            // What readers may disagree on has no canonical form, and equals only its own bytes.
+            let unreadable = |_| format!("bytes:{}", crate::ledger::hex(&Sha256::digest(&self.definition)));
+            DefinitionHash::of(&self.definition).map_or_else(unreadable, |hash| hash.to_string()).into()
+        })
+    }
+
     /// The name this item has on `face`.
     pub fn name_on(&self, face: &Face) -> &str {
         match face {
@@ -107,6 +120,7 @@ impl Item {
             definition: Bytes::new(),
             name_at: Place::default(),
             facts: Facts { read_only: Some(true), ..Facts::default() },
+            hash: OnceLock::new(),
         }
     }
 

@@ -61,6 +61,10 @@ codes! {
     PolicyDenied = "policy.denied", exit 1, rpc -32603, Gate;
     /// A person would have to say yes, and nobody did.
     ApprovalRefused = "approval.refused", exit 1, rpc -32603, Gate;
+    /// A person would have had to say yes in time, and nobody answered.
+    ApprovalExpired = "approval.expired", exit 1, rpc -32603, Gate;
+    /// The tool's definition changed since it was pinned, or is suspicious.
+    ToolQuarantined = "tool.quarantined", exit 1, rpc -32603, Gate;
     /// Too much is under way.
     LimitBusy = "limit.busy", exit 1, rpc -32603, Gate;
     /// Something is longer than the limit.

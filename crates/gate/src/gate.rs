@@ -1,13 +1,14 @@
 //! The one path of a call.
 
 use crate::Code;
+use crate::approval::{ApprovalId, Approvals, Asking, Leave, Settled, Verdict};
 use crate::catalog::{Catalog, Item, similar};
 use crate::hub::Hub;
 use crate::ledger::{End, Entry, Recorder};
 use crate::mask::{Masks, Unmasked};
-use crate::policy::{Case, Decision, Grant, Policy};
-use crate::ports::{Ids, Listener, Readiness, Source};
-use crate::refusal::{Delivery, Failure, Fault, Refusal};
+use crate::policy::{Case, Decision, Policy};
+use crate::ports::{Desk, Ids, Listener, Readiness, Source};
+use crate::refusal::{Delivery, Failure, Fault, Refusal, Unapproved, Why};
 use crate::words::{Call, CallId, Dialogue, Face, ItemKind, Principal, Reply, ServerName, Target, Wire};
 use bytes::Bytes;
 use std::collections::HashMap;
@@ -109,6 +110,7 @@ pub struct Gate {
     recorder: Recorder,
     masks: Arc<Masks>,
     hub: Arc<Hub>,
+    approvals: Approvals,
     ids: Arc<dyn Ids>,
     sources: HashMap<ServerName, Arc<dyn Source>>,
 }
@@ -125,6 +127,8 @@ pub struct Assembly {
     pub masks: Arc<Masks>,
     /// Where servers say things outside calls.
     pub hub: Arc<Hub>,
+    /// How people are asked.
+    pub approvals: Approvals,
     /// Fresh ids.
     pub ids: Arc<dyn Ids>,
     /// What runs calls, one per server.
@@ -134,9 +138,9 @@ pub struct Assembly {
 impl Gate {
     /// A gate of these parts.
     pub fn new(parts: Assembly) -> Self {
-        let Assembly { catalog, policy, recorder, masks, hub, ids, sources } = parts;
+        let Assembly { catalog, policy, recorder, masks, hub, approvals, ids, sources } = parts;
         let sources = sources.into_iter().map(|source| (source.name().clone(), source)).collect();
-        Self { catalog, policy, recorder, masks, hub, ids, sources }
+        Self { catalog, policy, recorder, masks, hub, approvals, ids, sources }
     }
 
     /// What there is to call.
@@ -173,15 +177,54 @@ impl Gate {
                 return Err(fault.map_or(refused, Failure::Broke));
             }
         };
-        let grant = match self.policy.decide(&self.case(&call, &item)) {
-            Decision::Allow(grant) => grant,
-            Decision::Ask(question) => return Err(self.refuse(&call, Some(&item), Refusal::Unapproved(question))),
-            Decision::Deny(denial) => return Err(self.refuse(&call, Some(&item), Refusal::Denied(denial))),
+        let leave = match self.leave(&call, &item).await {
+            Ok(leave) => leave,
+            Err(refusal) => return Err(self.refuse(&call, Some(&item), refusal)),
         };
-        let (permit, entry) = self.open(call, item, grant).await?;
-        let answer = self.run(permit).await;
+        let continuation = leave.continuation;
+        let (permit, entry) = self.open(call, item, &leave).await?;
+        let answer = self.run(permit).await.map(|reply| Reply { continuation, ..reply });
         entry.close(End::of(&answer));
         answer
+    }
+
+    /// Leave for the call: by a rule, or by a person.
+    async fn leave(&self, call: &Call, item: &Arc<Item>) -> Result<Leave, Refusal> {
+        let question = match self.policy.decide(&self.case(call, item)) {
+            Decision::Allow(grant) => return Ok(Leave { grant, continuation: None }),
+            Decision::Deny(denial) => return Err(Refusal::Denied(denial)),
+            Decision::Ask(question) => question,
+        };
+        let (recorder, masks) = (&self.recorder, &*self.masks);
+        let asking = Asking { call, item, question, policy: self.policy.digest(), recorder, masks };
+        // Boxed: every call moves the room for all that it might be, and few have to ask.
+        let leave = Box::pin(self.approvals.ask(&asking)).await?;
+        // What was asked about must still be what runs.
+        let still = self.catalog.resolve(&call.face, &call.target);
+        if !still.is_ok_and(|now| now.definition_hash() == item.definition_hash()) {
+            let why = Why::Changed;
+            return Err(Refusal::Unapproved(Box::new(Unapproved { question: asking.question, approval: None, why })));
+        }
+        Ok(leave)
+    }
+
+    /// Where questions to people lie.
+    pub fn desk(&self) -> &Arc<dyn Desk> {
+        &self.approvals.desk
+    }
+
+    /// Answers a question in the name of somebody who is not its caller, on the record.
+    ///
+    /// # Errors
+    /// [`Failure`] if it cannot be recorded or stored; then it was not answered.
+    pub async fn settle(&self, id: ApprovalId, verdict: Verdict) -> Result<Settled, Failure> {
+        Ok(self.approvals.settle(&self.recorder, id, verdict).await?)
+    }
+
+    /// Refuses, on the record, a call that brought along state which is not ours for it.
+    pub fn refuse_state(&self, call: &Call) -> Failure {
+        let item = self.catalog.resolve(&call.face, &call.target).ok();
+        self.refuse(call, item.as_deref(), Refusal::BadState)
     }
 
     fn case<'a>(&self, call: &'a Call, item: &'a Item) -> Case<'a> {
@@ -284,8 +327,8 @@ impl Gate {
         Refusal::Unknown { kind, asked, similar }
     }
 
-    async fn open(&self, call: Box<Call>, item: Arc<Item>, grant: Grant) -> Result<(Permit, Entry), Failure> {
-        match self.recorder.open(&call, &item, &grant, self.policy.digest()).await {
+    async fn open(&self, call: Box<Call>, item: Arc<Item>, leave: &Leave) -> Result<(Permit, Entry), Failure> {
+        match self.recorder.open(&call, &item, leave, self.policy.digest()).await {
             Ok(entry) => Ok((Permit { call, item, masks: self.masks.clone() }, entry)),
             Err(refusal) => Err(self.refuse(&call, Some(&item), refusal)),
         }
@@ -309,7 +352,10 @@ impl Gate {
                 source.start(StartPermit { server });
                 Ok(())
             }
-            Decision::Ask(question) => Err(Refusal::Unapproved(question).into()),
+            Decision::Ask(question) => {
+                let why = Why::Unanswered;
+                Err(Refusal::Unapproved(Box::new(Unapproved { question, approval: None, why })).into())
+            }
             Decision::Deny(denial) => Err(Refusal::Denied(denial).into()),
         }
     }

@@ -7,24 +7,27 @@ mod events;
 
 pub(crate) use events::hex;
 
+use crate::approval::{Approval, Leave, StandingGrant};
+
 use crate::catalog::Item;
 use crate::code::Code;
-use crate::policy::Grant;
+use crate::mask::{Counts, Masks};
 use crate::ports::{Clock, Ledger, LedgerError};
 use crate::refusal::{Failure, Refusal};
 use crate::words::{Call, CallId, Reply, ReplyKind, ServerName};
 use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
+use uuid::Uuid;
 
 /// How many ends are written with one write, at most.
 const ENDS_AT_ONCE: usize = 64;
 
 /// How a call ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum End {
     /// An answer came.
-    Finished { tool_error: bool, rpc_error: bool, bytes: usize, masked: u32 },
+    Finished { tool_error: bool, rpc_error: bool, bytes: usize, masked: Counts },
     /// Something broke.
     Failed(Code),
     /// The caller went away or cancelled.
@@ -38,7 +41,7 @@ impl End {
                 tool_error: reply.tool_error,
                 rpc_error: reply.kind == ReplyKind::Error,
                 bytes: reply.wire.json.len(),
-                masked: reply.masked.total(),
+                masked: reply.masked.clone(),
             },
             Err(failure) => Self::Failed(failure.code()),
         }
@@ -52,8 +55,63 @@ struct Ending {
     took_micros: u64,
 }
 
+/// How much of a call's arguments is recorded, beside their keyed digest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum KeepArguments {
+    /// A masked copy, bounded.
+    #[default]
+    Masked,
+    /// The keyed digest alone.
+    Digest,
+    /// Nothing of them.
+    Nothing,
+}
+
+/// How arguments are recorded.
+#[derive(Clone)]
+pub struct Arguments {
+    /// How much.
+    pub keep: KeepArguments,
+    /// The key of their digests: without it a digest tells nothing, and cannot be guessed at.
+    pub key: [u8; 32],
+    /// Masks for the copy.
+    pub masks: Arc<Masks>,
+}
+
+impl Arguments {
+    /// Nothing of them is kept.
+    pub fn nothing(masks: Arc<Masks>) -> Self {
+        Self { keep: KeepArguments::Nothing, key: [0; 32], masks }
+    }
+}
+
+/// What a question to a person came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Phase {
+    Requested,
+    Approved,
+    Denied,
+    Expired,
+}
+
+impl Phase {
+    pub(crate) fn of(yes: bool) -> Self {
+        if yes { Self::Approved } else { Self::Denied }
+    }
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::Requested => "requested",
+            Self::Approved => "approved",
+            Self::Denied => "denied",
+            Self::Expired => "expired",
+        }
+    }
+}
+
 /// Writes attempts, ends and refusals.
 pub struct Recorder {
+    arguments: Arguments,
     ledger: Arc<dyn Ledger>,
     clock: Arc<dyn Clock>,
     ends: mpsc::Sender<Ending>,
@@ -77,23 +135,34 @@ pub(crate) struct Entry {
 
 impl Recorder {
     /// A recorder for at most `in_flight` calls at a time, and the task that writes their ends.
-    pub fn new(ledger: Arc<dyn Ledger>, clock: Arc<dyn Clock>, in_flight: usize) -> (Self, EndWriter) {
+    pub fn new(
+        ledger: Arc<dyn Ledger>,
+        clock: Arc<dyn Clock>,
+        in_flight: usize,
+        arguments: Arguments,
+    ) -> (Self, EndWriter) {
         let (sender, receiver) = mpsc::channel(in_flight);
         let writer = EndWriter { ledger: ledger.clone(), clock: clock.clone(), ends: receiver };
-        (Self { ledger, clock, ends: sender, in_flight }, writer)
+        (Self { arguments, ledger, clock, ends: sender, in_flight }, writer)
     }
 
     /// Records the attempt. When this returns, the call may be made.
-    pub(crate) async fn open(&self, call: &Call, item: &Item, grant: &Grant, policy: &str) -> Result<Entry, Refusal> {
+    pub(crate) async fn open(
+        &self,
+        call: &Call,
+        item: &Item,
+        leave: &Leave,
+        policy: &str,
+    ) -> Result<Entry, Refusal> {
         let slot = self.ends.clone().try_reserve_owned().map_err(|error| match error {
             TrySendError::Full(_) => Refusal::Busy { limit: self.in_flight },
             TrySendError::Closed(_) => Refusal::NoRecord("the ledger is closed".to_owned()),
         })?;
-        let event = events::attempt(call, item, grant, policy, self.clock.wall_micros());
+        let event = events::attempt(call, item, leave, policy, &self.arguments, self.clock.wall_micros());
         let position = self.ledger.append(&event).map_err(no_record)?;
         let opened = self.clock.mono_micros();
         let entry = Entry { id: call.id, slot: Some(slot), clock: self.clock.clone(), opened };
-        if item.facts.read_only != Some(true) {
+        if !leave.grant.class().read_only {
             // What may have effects is on the disk before it is sent, so that no power failure hides it.
             self.ledger.durable(position).await.map_err(no_record)?;
         }
@@ -102,7 +171,7 @@ impl Recorder {
 
     /// Records that a call was refused before anything was tried.
     pub(crate) fn refuse(&self, call: &Call, item: Option<&Item>, refusal: &Refusal) {
-        let event = events::refusal(call, item, refusal, self.clock.wall_micros());
+        let event = events::refusal(call, item, refusal, &self.arguments, self.clock.wall_micros());
         // A refusal stands whether or not it could be written: the answer is no either way.
         if let Err(error) = self.ledger.append(&event) {
             tracing::warn!(target: "mcp::ledger", %error, "a refusal could not be recorded");
@@ -113,6 +182,28 @@ impl Recorder {
     pub(crate) fn start(&self, id: CallId, server: &ServerName, rule: &str, policy: &str) -> Result<(), Refusal> {
         let event = events::start(id, server, rule, policy, self.clock.wall_micros());
         self.ledger.append(&event).map(drop).map_err(no_record)
+    }
+}
+
+impl Recorder {
+    /// Records what became of a question. A yes must not count before it is on record.
+    pub(crate) fn approval(&self, id: Uuid, approval: &Approval, phase: Phase) -> Result<(), Refusal> {
+        let event = events::approval(CallId(id), approval, phase, self.clock.wall_micros());
+        self.ledger.append(&event).map(drop).map_err(no_record)
+    }
+
+    /// Records that a person gave leave that lasts.
+    pub(crate) fn grant(&self, grant: &StandingGrant) -> Result<(), Refusal> {
+        let event = events::grant(grant, self.clock.wall_micros());
+        self.ledger.append(&event).map(drop).map_err(no_record)
+    }
+
+    /// Records something about a server that is no call: a pin, a quarantine, another version.
+    pub(crate) fn note(&self, id: Uuid, what: &str, server: &ServerName, subject: &str, text: &str) {
+        let event = events::note(CallId(id), what, server, subject, text, self.clock.wall_micros());
+        if let Err(error) = self.ledger.append(&event) {
+            tracing::warn!(target: "mcp::ledger", %error, "an event about a server could not be recorded");
+        }
     }
 }
 

@@ -12,6 +12,7 @@ pub mod hub;
 pub mod ledger;
 pub mod limits;
 pub mod mask;
+pub mod pin;
 pub mod policy;
 pub mod ports;
 pub mod refusal;
@@ -19,14 +20,14 @@ pub mod state;
 pub mod words;
 
 pub use approval::{
-    Answer, Approval, ApprovalId, ApprovalState, ArgPattern, CallDigest, Claim, Continuation, Settled, StandingGrant,
+    Answer, Approval, ApprovalId, ApprovalRules, ApprovalState, Approvals, ArgPattern, CallDigest, Claim, Continuation, NoDesk, Settled, StandingGrant,
     Verdict, Way,
 };
 pub use catalog::{Catalog, Facts, Item, Listed, Naming, Offer, PrefixStyle};
 pub use code::Code;
 pub use gate::{Assembly, Feed, Gate, Permit, StartPermit};
 pub use hub::{Hub, Notice};
-pub use ledger::{EndWriter, Recorder};
+pub use ledger::{Arguments, EndWriter, KeepArguments, Recorder};
 pub use limits::Limits;
 pub use mask::{Counts, Masks, Secret, Unmasked};
 pub use policy::{Case, Class, Mode, Policy, PolicySource, RuleId, ServerRules};

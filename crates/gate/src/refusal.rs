@@ -1,9 +1,11 @@
 //! How a call can fail: we said no, or something broke. Both speak in our words alone.
 
+use crate::approval::Approval;
 use crate::code::Code;
 use crate::policy::{Denial, Question};
 use crate::state::State;
 use crate::words::{ItemKind, ServerName};
+use std::fmt;
 use thiserror::Error;
 
 /// We said no. Nothing was sent to any server.
@@ -32,9 +34,34 @@ pub enum Refusal {
     /// A rule says no.
     #[error("{0}")]
     Denied(Denial),
-    /// A person would have to approve, and there is no way to ask.
+    /// A person would have to approve, and none did.
     #[error("{0}")]
-    Unapproved(Question),
+    Unapproved(Box<Unapproved>),
+    /// A person has to approve, and the face is to ask for it in an answer of its own.
+    #[error("tool `{}` of server `{}` requires a person's approval", .0.tool, .0.server)]
+    Pending(Box<Approval>),
+    /// The state that a repeated call brought along is not one that this gate gave out for this call.
+    #[error("the `requestState` that came with the call was not given out for this call, or has expired")]
+    BadState,
+    /// Nobody could be asked or told apart, because the store of approvals cannot be read or written.
+    #[error("the call was not made, because approvals cannot be read or written: {0}")]
+    NoDesk(String),
+    /// The tool's definition is not the one that was pinned, or is suspicious.
+    #[error("{message}")]
+    Quarantined {
+        /// What the caller is told.
+        message: String,
+        /// What to do about it.
+        hint: String,
+    },
+    /// The arguments do not fit the tool's schema.
+    #[error("the arguments of tool `{tool}` do not fit its schema: {}", .flaws.join("; "))]
+    BadArguments {
+        /// The tool, by the caller's name.
+        tool: String,
+        /// What is wrong with them, each on its own.
+        flaws: Vec<String>,
+    },
     /// As many calls as allowed are in flight.
     #[error("{limit} calls are in flight already, the limit (`[limits] in_flight`); try again shortly")]
     Busy {
@@ -52,7 +79,12 @@ impl Refusal {
         match self {
             Self::Unknown { .. } | Self::Ambiguous { .. } => Code::ToolUnknown,
             Self::Denied(_) => Code::PolicyDenied,
-            Self::Unapproved(_) => Code::ApprovalRefused,
+            Self::Unapproved(unapproved) if unapproved.why == Why::Expired => Code::ApprovalExpired,
+            Self::Unapproved(_) | Self::Pending(_) => Code::ApprovalRefused,
+            Self::Quarantined { .. } => Code::ToolQuarantined,
+            Self::BadArguments { .. } => Code::ArgsInvalid,
+            Self::BadState => Code::ArgsInvalid,
+            Self::NoDesk(_) => Code::StoreUnavailable,
             Self::Busy { .. } => Code::LimitBusy,
             Self::NoRecord(_) => Code::StoreUnavailable,
         }
@@ -67,11 +99,90 @@ impl Refusal {
             Self::Unknown { .. } => Some("run `toolgate mcp tools` for the names there are".to_owned()),
             Self::Ambiguous { first, .. } => Some(format!("use the full name, `{first}`")),
             Self::Denied(denial) => denial.hint.clone(),
-            Self::Unapproved(question) => Some(question.hint()),
+            Self::Unapproved(unapproved) => Some(unapproved.hint()),
+            Self::Pending(approval) => Some(answer_hint(approval)),
+            Self::Quarantined { hint, .. } => Some(hint.clone()),
+            Self::BadArguments { .. } => Some("correct the arguments and call again".to_owned()),
+            Self::BadState => Some("call again without it".to_owned()),
+            Self::NoDesk(_) => Some("check space and permissions of `toolgate/toolgate.db`".to_owned()),
             Self::Busy { .. } => None,
             Self::NoRecord(_) => Some("check space and permissions of the `toolgate/audit` directory".to_owned()),
         }
     }
+}
+
+/// Why a call that needs a person's word has none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unapproved {
+    /// What the person was to be asked.
+    pub question: Question,
+    /// The question as it stands, where there is one.
+    pub approval: Option<Approval>,
+    /// Why there is no yes.
+    pub why: Why,
+}
+
+/// Why there is no yes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Why {
+    /// Nobody has answered yet; the question stays open.
+    Unanswered,
+    /// Nobody answered in time.
+    Expired,
+    /// A person said no.
+    Declined {
+        /// Who.
+        by: String,
+    },
+    /// The dialogue was closed without an answer.
+    Dismissed,
+    /// The approval was for one call, and that call was made.
+    Spent,
+    /// What the repeated call brought along is for another call, or not ours.
+    Misfit,
+    /// Too many questions are open already.
+    TooMany {
+        /// How many.
+        open: usize,
+    },
+    /// The tool became another one while the question was open.
+    Changed,
+}
+
+impl fmt::Display for Unapproved {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: ", self.question)?;
+        match &self.why {
+            Why::Unanswered => write!(f, "nobody has answered yet, and the question stays open"),
+            Why::Expired => write!(f, "nobody answered in time"),
+            Why::Declined { by } => write!(f, "{by} said no"),
+            Why::Dismissed => write!(f, "the question was closed without an answer"),
+            Why::Spent => write!(f, "its approval was for one call, which has been made"),
+            Why::Misfit => write!(f, "the approval that came with the call is not for this call"),
+            Why::TooMany { open } => write!(f, "{open} questions are open already"),
+            Why::Changed => write!(f, "its definition changed while the question was open"),
+        }
+    }
+}
+
+impl Unapproved {
+    fn hint(&self) -> String {
+        match (&self.why, &self.approval) {
+            (Why::Unanswered, Some(approval)) => answer_hint(approval),
+            (Why::Declined { .. }, _) => "do not try again unless the person asks for it".to_owned(),
+            (Why::TooMany { .. }, _) => {
+                "have them answered first: `toolgate approvals list` shows them, `toolgate approvals watch` asks".to_owned()
+            }
+            _ => format!("call again to ask again; {}", self.question.hint()),
+        }
+    }
+}
+
+fn answer_hint(approval: &Approval) -> String {
+    let id = approval.id;
+    format!(
+        "a person can answer with `toolgate approvals approve {id}` (or `deny`, or `show`); then call again with the same arguments"
+    )
 }
 
 fn kind_word(kind: ItemKind) -> &'static str {

@@ -96,13 +96,14 @@ pub fn build_with(config: &Config, env: &Env, selection: &Selection, own: &[Secr
     if *selection == Selection::Builtin {
         sources.push(options::builtin(config, &catalog));
     }
-    let (recorder, ends) = recorder(config)?;
+    let (recorder, ends) = recorder(config, &masks)?;
     let gate = Arc::new(Gate::new(Assembly {
         catalog,
         policy: Policy::of_servers(options::rules(&servers, selection)),
         recorder,
         masks,
         hub,
+        approvals: gate::Approvals::nobody(Arc::new(System), Arc::new(System)),
         ids: Arc::new(System),
         sources,
     }));
@@ -156,15 +157,16 @@ fn links(
     Ok((links, left_out))
 }
 
-fn recorder(config: &Config) -> Result<(Recorder, JoinHandle<()>), Failure> {
+fn recorder(config: &Config, masks: &Arc<Masks>) -> Result<(Recorder, JoinHandle<()>), Failure> {
     let system = Arc::new(System);
+    let arguments = gate::Arguments::nothing(masks.clone());
     let audit = config.state_dir().join("audit");
     let segments = store::Segments::open(&audit, options::ledger_door()).map_err(|error| {
         Failure::new(Code::StoreUnavailable, "the ledger cannot be opened")
             .caused_by(error)
             .hint("every call is recorded, so without a ledger nothing runs; check permissions and space")
     })?;
-    let (recorder, writer) = Recorder::new(segments, system, config.limits.max_concurrent_calls);
+    let (recorder, writer) = Recorder::new(segments, system, config.limits.max_concurrent_calls, arguments);
     #[expect(clippy::disallowed_methods, reason = "owned by `House`, which awaits it last")]
     let ends = tokio::spawn(writer.run());
     recover_behind(audit);

@@ -75,7 +75,7 @@ impl World {
         let masks = Arc::new(Masks::new(&[gate::Secret::new("token-abcdef")]));
         let hub = Arc::new(Hub::new(masks.clone(), 64));
         let nothing = Arc::new(Nothing(AtomicU64::new(1)));
-        let (recorder, writer) = Recorder::new(nothing.clone(), nothing.clone(), 512);
+        let (recorder, writer) = Recorder::new(nothing.clone(), nothing.clone(), 512, gate::Arguments::nothing(masks.clone()));
         let fake =
             |name: &ServerName| Arc::new(Fake { name: name.clone(), up: AtomicBool::new(false), story: story.clone() });
         let fakes: Vec<_> = names.iter().map(fake).collect();
@@ -90,6 +90,7 @@ impl World {
             recorder,
             masks,
             hub: hub.clone(),
+            approvals: gate::Approvals::nobody(nothing.clone(), nothing.clone()),
             ids: nothing,
             sources: fakes.iter().map(|fake| fake.clone() as Arc<dyn Source>).collect(),
         };
@@ -252,7 +253,7 @@ impl Fake {
                 what: "cannot be started".to_owned(),
                 hint: Some("start it".to_owned()),
                 delivery: Delivery::NotDelivered,
-                state: State::Unreachable,
+                state: gate::State::Unreachable,
             }),
         }
     }

@@ -4,8 +4,13 @@
 //! what, under which definition, with which arguments, under which policy; it is good for one call; it expires.
 //! Where it lies is a [`crate::ports::Desk`]'s matter; how a client is asked is the face's.
 
+mod asking;
+mod nobody;
 mod pattern;
 
+pub(crate) use asking::{Asking, Leave};
+pub use asking::{ApprovalRules, Approvals};
+pub use nobody::NoDesk;
 pub use pattern::ArgPattern;
 
 use crate::words::ServerName;

@@ -5,7 +5,7 @@ use super::{Item, Offer, shows};
 use crate::refusal::Refusal;
 use crate::words::{Face, ItemKind, Reference, ServerName, Target};
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 type Names = HashMap<(ItemKind, Box<str>), Vec<usize>>;
 
@@ -116,6 +116,7 @@ fn collect(servers: &[(ServerName, Option<Arc<Offer>>)]) -> Vec<Item> {
                 definition: listed.definition.clone(),
                 name_at: listed.name_at,
                 facts: listed.facts,
+                hash: OnceLock::new(),
             })
         })
         .collect()

@@ -107,17 +107,19 @@ fn gate(world: &Arc<World>, in_flight: usize) -> (Gate, crate::ledger::EndWriter
     catalog.publish(vec![("s".into(), Arc::new(Offer { listed, ..Offer::default() }))]);
     let rules = ServerRules {
         disabled_tools: vec!["never".to_owned()],
+        trusted: true,
         tool_modes: HashMap::from([("yes".to_owned(), Mode::Approve)]),
         ..ServerRules::default()
     };
     let masks = Arc::new(Masks::new(&[crate::Secret::new("token-abcdef")]));
-    let (recorder, writer) = Recorder::new(world.clone(), world.clone(), in_flight);
+    let (recorder, writer) = Recorder::new(world.clone(), world.clone(), in_flight, crate::Arguments::nothing(masks.clone()));
     let parts = Assembly {
         catalog: Arc::new(catalog),
         policy: Policy::of_servers(HashMap::from([("s".into(), rules)])),
         recorder,
         hub: Arc::new(Hub::new(masks.clone(), 8)),
         masks,
+        approvals: Approvals::nobody(world.clone(), world.clone()),
         ids: world.clone(),
         sources: vec![world.clone()],
     };

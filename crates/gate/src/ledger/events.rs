@@ -1,10 +1,12 @@
 //! The published shape of what the ledger holds: one JSON object per event.
 
-use super::End;
+use super::{Arguments, End, KeepArguments, Phase};
+use crate::approval::{Approval, ApprovalState, Leave, StandingGrant};
 use crate::catalog::Item;
-use crate::policy::Grant;
 use crate::refusal::Refusal;
-use crate::words::{Call, CallId, ServerName};
+use crate::mask::Counts;
+use crate::words::{Call, CallId, ItemKind, ServerName};
+use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;
 use std::io::Write;
@@ -13,13 +15,27 @@ use std::io::Write;
 /// stay far below what the ledger takes as one line, so that no caller can talk its way out of being recorded.
 const MOST_TEXT: usize = 512;
 
-/// `text`, or its beginning with its length and digest, which still name it.
+/// The longest masked copy of arguments that an event holds, in bytes.
+const MOST_ARGUMENTS: usize = 4 << 10;
+
+/// HMAC-SHA256, hex.
+fn keyed(key: &[u8; 32], bytes: &[u8]) -> String {
+    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("a key of any length will do");
+    mac.update(bytes);
+    hex(&mac.finalize().into_bytes())
+}
+
 fn bounded(text: &str) -> Cow<'_, str> {
-    if text.len() <= MOST_TEXT {
+    bounded_to(text, MOST_TEXT)
+}
+
+/// `text`, or its beginning with its length and digest, which still name it.
+fn bounded_to(text: &str, most: usize) -> Cow<'_, str> {
+    if text.len() <= most {
         return text.into();
     }
     let mark = format!("… ({} bytes, sha256 {})", text.len(), hex(&Sha256::digest(text)));
-    let head = &text[..text.floor_char_boundary(MOST_TEXT - mark.len())];
+    let head = &text[..text.floor_char_boundary(most - mark.len())];
     format!("{head}{mark}").into()
 }
 
@@ -64,8 +80,21 @@ impl Event {
         self
     }
 
-    fn number_if(self, key: &str, number: u64, when: bool) -> Self {
-        if when { self.number(key, number) } else { self }
+    /// The sum under `key`, and the classes beside it; nothing if there are none.
+    fn counts(self, key: &str, counts: &Counts) -> Self {
+        if counts.is_empty() {
+            return self;
+        }
+        let mut event = self.number(key, counts.total().into());
+        event.key("masked_classes");
+        let mut open = b'{';
+        for (class, times) in counts.iter() {
+            event.0.push(std::mem::replace(&mut open, b','));
+            serde_json::to_writer(&mut event.0, class).expect(ROOM);
+            write!(event.0, ":{times}").expect(ROOM);
+        }
+        event.0.push(b'}');
+        event
     }
 
     fn flag(mut self, key: &str, set: bool) -> Self {
@@ -84,21 +113,36 @@ impl Event {
     }
 
     /// What was called, as every event about a call tells it.
-    fn subject(self, call: &Call, item: Option<&Item>) -> Self {
-        let args = call.wire.part(call.wire.parts.arguments);
+    fn subject(self, call: &Call, item: Option<&Item>, arguments: &Arguments) -> Self {
         let trace = &call.trace;
         self.text("by", call.by.word())
             .text("target", call.target.word())
             .text("asked", &bounded(call.target.asked()))
             .text_if("server", item.map(|item| item.server.as_str()))
             .text_if("name", item.map(|item| &*item.raw))
-            .text("args_sha256", &hex(&Sha256::digest(args)))
-            .number("args_bytes", args.len() as u64)
+            .text_if("definition", item.filter(|item| item.kind == ItemKind::Tool).map(Item::definition_hash))
+            .arguments(call, arguments)
             .text_if("client", trace.client.as_deref())
             .text_if("session", trace.session.as_deref())
             .text_if("thread", trace.thread.as_deref())
             .text_if("parent_thread", trace.parent_thread.as_deref())
             .text_if("turn", trace.turn.as_deref())
+    }
+
+    /// A digest that only the holder of the key can make, and a copy without what must not be seen.
+    fn arguments(self, call: &Call, how: &Arguments) -> Self {
+        let raw = call.wire.part(call.wire.parts.arguments);
+        let event = self.number("args_bytes", raw.len() as u64);
+        let event = match how.keep {
+            KeepArguments::Nothing => return event,
+            KeepArguments::Digest | KeepArguments::Masked => event.text("args_hmac", &keyed(&how.key, raw)),
+        };
+        match how.keep {
+            KeepArguments::Masked if !raw.is_empty() => {
+                event.text("args", &bounded_to(&how.masks.arguments(raw), MOST_ARGUMENTS))
+            }
+            _ => event,
+        }
     }
 
     fn finish(mut self) -> Vec<u8> {
@@ -110,20 +154,97 @@ impl Event {
 const ROOM: &str = "a vector takes everything";
 
 /// A call is about to be made.
-pub(super) fn attempt(call: &Call, item: &Item, grant: &Grant, policy: &str, ts: u64) -> Vec<u8> {
-    let event = Event::new("attempt", call.id, ts).subject(call, Some(item));
-    event.text("decision", "allow").text("rule", &grant.rule().0).text("policy", policy).finish()
+pub(super) fn attempt(
+    call: &Call,
+    item: &Item,
+    leave: &Leave,
+    policy: &str,
+    arguments: &Arguments,
+    ts: u64,
+) -> Vec<u8> {
+    let event = Event::new("attempt", call.id, ts).subject(call, Some(item), arguments);
+    let event = event.text("effect", leave.grant.class().word());
+    let event = event.text("decision", "allow").text("rule", &bounded(&leave.grant.rule().0)).text("policy", policy);
+    let approval = leave.continuation.map(|continuation| continuation.approval.to_string());
+    event.text_if("approval", approval.as_deref()).finish()
 }
 
 /// A call was refused.
-pub(super) fn refusal(call: &Call, item: Option<&Item>, refusal: &Refusal, ts: u64) -> Vec<u8> {
+pub(super) fn refusal(
+    call: &Call,
+    item: Option<&Item>,
+    refusal: &Refusal,
+    arguments: &Arguments,
+    ts: u64,
+) -> Vec<u8> {
     let rule = match refusal {
         Refusal::Denied(denial) => Some(&*denial.rule.0),
-        Refusal::Unapproved(question) => Some(&*question.rule.0),
-        Refusal::Unknown { .. } | Refusal::Ambiguous { .. } | Refusal::Busy { .. } | Refusal::NoRecord(_) => None,
+        Refusal::Unapproved(unapproved) => Some(&*unapproved.question.rule.0),
+        Refusal::Pending(approval) => Some(&*approval.rule),
+        Refusal::Unknown { .. }
+        | Refusal::Ambiguous { .. }
+        | Refusal::Quarantined { .. }
+        | Refusal::BadArguments { .. }
+        | Refusal::Busy { .. }
+        | Refusal::BadState
+        | Refusal::NoDesk(_)
+        | Refusal::NoRecord(_) => None,
     };
-    let event = Event::new("refusal", call.id, ts).subject(call, item).text("decision", "deny");
-    event.text("code", refusal.code().as_str()).text_if("rule", rule).finish()
+    let (decision, approval) = match refusal {
+        Refusal::Pending(approval) => ("ask", Some(approval.id.to_string())),
+        Refusal::Unapproved(unapproved) => ("ask", unapproved.approval.as_ref().map(|asked| asked.id.to_string())),
+        _ => ("deny", None),
+    };
+    let event = Event::new("refusal", call.id, ts).subject(call, item, arguments).text("decision", decision);
+    event
+        .text("code", refusal.code().as_str())
+        .text_if("rule", rule)
+        .text_if("approval", approval.as_deref())
+        .text_if("why", why(refusal).as_deref())
+        .finish()
+}
+
+/// What of a refusal its code does not say.
+fn why(refusal: &Refusal) -> Option<String> {
+    match refusal {
+        Refusal::Unapproved(unapproved) => Some(format!("{:?}", unapproved.why)),
+        Refusal::Pending(_) => Some("Asked".to_owned()),
+        _ => None,
+    }
+}
+
+/// A question to a person was asked or answered, or nobody answered it.
+pub(super) fn approval(id: CallId, approval: &Approval, phase: Phase, ts: u64) -> Vec<u8> {
+    let event = Event::new("approval", id, ts)
+        .text("approval", &approval.id.to_string())
+        .text("phase", phase.word())
+        .text("by", &approval.by)
+        .text("server", approval.server.as_str())
+        .text_if("name", Some(&approval.tool))
+        .text_if("definition", Some(&approval.definition))
+        .text("digest", &approval.digest.hex())
+        .text_if("rule", Some(&approval.rule))
+        .text_if("client", approval.client.as_deref())
+        .number("expires", approval.expires);
+    match &approval.state {
+        ApprovalState::Approved(verdict) | ApprovalState::Denied(verdict) => {
+            event.text_if("approver", Some(&verdict.approver)).text("way", verdict.way.word()).finish()
+        }
+        ApprovalState::Open | ApprovalState::Spent(_) | ApprovalState::Expired => event.finish(),
+    }
+}
+
+/// A person gave leave that lasts.
+pub(super) fn grant(grant: &StandingGrant, ts: u64) -> Vec<u8> {
+    let event = Event::new("grant", CallId(grant.id), ts).text("phase", "given").text("by", &grant.by);
+    let event = event.text("server", &grant.server).text_if("name", Some(&grant.tool)).number("until", grant.until);
+    event.text_if("approver", Some(&grant.giver)).finish()
+}
+
+/// Something about a server that is no call.
+pub(super) fn note(id: CallId, what: &str, server: &ServerName, subject: &str, text: &str, ts: u64) -> Vec<u8> {
+    let event = Event::new(what, id, ts).text("server", server.as_str()).text_if("name", Some(subject));
+    event.text_if("text", Some(text)).finish()
 }
 
 /// A server is about to be started.
@@ -142,7 +263,7 @@ pub(super) fn end(id: CallId, end: End, took_us: u64, ts: u64) -> Vec<u8> {
             .number("bytes", bytes as u64)
             .flag("tool_error", tool_error)
             .flag("rpc_error", rpc_error)
-            .number_if("masked", masked.into(), masked > 0),
+            .counts("masked", &masked),
         End::Failed(code) => event.text("end", "failed").number("took_us", took_us).text("code", code.as_str()),
         End::Abandoned => event.text("end", "abandoned").number("took_us", took_us),
     };

@@ -80,7 +80,7 @@ impl fmt::Display for Question {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "tool `{}` of server `{}` requires a person's approval ({}), and there is no way to ask for one here",
+            "tool `{}` of server `{}` requires a person's approval ({})",
             self.tool, self.server, self.rule.0
         )
     }
@@ -221,19 +221,6 @@ impl Compiled {
         }
         let class = Class { read_only: reads, high_impact: false };
         Decision::Ask(Question { server: server.clone(), tool: tool.to_owned(), rule: rule.clone(), class })
-    }
-}
-
-impl Mode {
-    /// The word of the configuration.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Auto => "auto",
-            Self::Prompt => "prompt",
-            Self::Writes => "writes",
-            Self::Approve => "approve",
-            Self::Deny => "deny",
-        }
     }
 }
 

@@ -147,6 +147,7 @@ pub fn options(transport: Transport) -> Options {
         roots: Vec::new(),
         workspace: None,
         max_concurrent_calls: 64,
+        version: None,
         config_digest: "digest".to_owned(),
         limits: mcp::Limits::default(),
     }
@@ -183,13 +184,14 @@ impl House {
             hub: hub.clone(),
             masks: masks.clone(),
             helper: sandbox::Helper { exe: env!("CARGO_BIN_EXE_upstream-supervise").into(), argument: "__supervise" },
+            clock: Arc::new(Memory::default()),
             state_dir: state_dir.clone(),
             tasks: tasks.clone(),
             client_info: ClientInfo { name: "toolgate".into(), version: "0".into() },
         });
         let upstream = Upstream::new(options, world);
         let memory = Arc::new(Memory::default());
-        let (recorder, writer) = Recorder::new(memory.clone(), memory.clone(), 256);
+        let (recorder, writer) = Recorder::new(memory.clone(), memory.clone(), 256, gate::Arguments::nothing(masks.clone()));
         tasks.spawn(writer.run());
         let rules = ServerRules { default_mode: Some(Mode::Approve), ..ServerRules::default() };
         let gate = Gate::new(Assembly {
@@ -198,6 +200,7 @@ impl House {
             recorder,
             masks,
             hub: hub.clone(),
+            approvals: gate::Approvals::nobody(memory.clone(), memory.clone()),
             ids: memory,
             sources: vec![upstream.clone() as Arc<dyn Source>],
         });
