@@ -37,8 +37,12 @@ const PATTERNS: &[(&str, Severity, &str)] = &[
           | <\|?(im_start|im_end|endoftext|begin_of_text|start_header_id|eot_id)\|?>
           | \[/?inst\] | <<sys>>
           | [\[\(\{<]\ ?(system|admin|hidden|secret|internal)\ ?(prompt|message|note|override|instructions?|update|directive|notice|alert|mode|only)?\ ?[\]\)\}>]\ *:?\ *\b(you|ignore|read|send|always|do|the|from|all|forward|include|execute|disregard|new|when|before|after|never)\b
-          | \#{2,}\ ?(system|new\ instructions?|instructions?\ (for|to)\ the\ (model|assistant|ai|agent|llm))
-          | <!--[^>]{0,200}\b(ignore|assistant|llm|agent|model|instructions?|system|hidden|exfil|read\ (the|~|/)|send\ )[^>]{0,200}-->",
+          | \#{2,}\ ?(system\ (prompt|instructions?|message|override|note|update)\b|new\ instructions?|instructions?\ (for|to)\ the\ (model|assistant|ai|agent|llm))
+          | <!--[^>]{0,200}\b(ignore\ (all|any|the|previous|prior|your)|assistant|copilot|claude|chatgpt|gemini|llm|agent|ai\ model|
+             instructions?|system\ prompt|exfil\w*|read\ (the|~|/)|send\ )[^>]{0,200}-->
+          | -{3,}\ ?(end|begin|start)\ (of\ )?(the\ )?(tool|description|system|prompt|instructions?|user|context)\b
+          | \bsystem:\ (you|for|always|ignore|the|from|new|note|please|do|never|all)\b
+          | \[\ ?(important|action\ required|critical|urgent|mandatory)\ ?\].{0,120}\b(use\ this|run\ this|call\ this|execute\ this|just\ use|rather\ than|modify|read|send|forward|immediately)\b",
     ),
     // What was said before shall no longer count.
     (
@@ -58,7 +62,7 @@ const PATTERNS: &[(&str, Severity, &str)] = &[
              new|evil|free|bound|an?\ ai|assistant|debug|maintenance|god|restricted|superuser|operating|acting)
           | \bfrom\ (now|this\ (point|moment))\ on(wards?)?,?\ (you|your|all|always|every|never|ignore|the\ (assistant|agent|model))\b
           | \b(new|updated|real|actual|true|hidden|secret)\ (system\ )?(instructions?|prompt|directives?)\ ?:
-          | \b(developer|debug|god|maintenance|dan|sudo|jailbreak|unrestricted|admin)\ mode\ (is\ )?(now\ )?(enabled|activated|on|active|unlocked)
+          | \b(developer|debug|god|maintenance|dan|sudo|jailbreak|unrestricted|admin)\ mode\ (is\ )?(now\ )?(enabled|activated|active|unlocked)\b
           | \b(act|behave|respond|operate)\ as\ (if\ you\ (were|are|have|had)\ )?(an?\ |the\ )?(unrestricted|unfiltered|jailbroken|root|superuser|uncensored|administrator)
           | \bpretend\ (that\ )?you\ (are|have)\b
           | \byour\ (new|real|true|primary|actual)\ (task|goal|objective|role|purpose|mission|instructions?)\ (is|are)\b",
@@ -73,6 +77,7 @@ const PATTERNS: &[(&str, Severity, &str)] = &[
           (\ [\w',/-]+){0,5}?\ (users?|humans?|operators?|anyone|anybody|person|people|customers?|owner|developer)\b
           | \b(hide|hiding|conceal|concealing|keep|keeping|suppress|suppressing)\b(\ [\w',/-]+){0,5}?\ (from|secret\ from|hidden\ from)\ (the\ |any\ |all\ )?(users?|humans?|operators?|owner|customers?|anyone)\b
           | \b(user|human|operator)s?\ (must|should|may|can|will|does|do|need|is)\ ?(not|never|n't|not\ be|remain|stay)\ (\w+\ ){0,3}?(know|see|notice|learn|aware|told|informed|notified|find\ out|suspect|realize|unaware)\b
+          | \b(discreetly|without\ leaving\ (any\ |a\ )?traces?|(goes|go|remains?|stays?)\ unnoticed|cover\ (your|the|our)\ tracks|evad\w+\ detection)\b
           | \bso\ (that\ )?(the\ )?(user|human|operator|reviewer)s?\ (never|does\ ?n[o']t|do\ not|won't|will\ not|can't|cannot)\ (\w+\ )?(see|notice|know|suspect|find|realize)s?\b
           | \b(silently|secretly|covertly|quietly|invisibly|surreptitiously|stealthily|unnoticed|without\ (the\ )?(user'?s?|human'?s?|operator'?s?)?\ ?(knowledge|awareness|noticing|knowing))\b
             (\ [\w',/-]+){0,6}?\ (send|sends|forward|forwards|upload|uploads|copy|copies|exfiltrat\w+|collect|collects|transmit|transmits|post|posts|install|installs|execute|executes|
@@ -82,9 +87,10 @@ const PATTERNS: &[(&str, Severity, &str)] = &[
     (
         "poison.consent",
         Quarantine,
-        r"\b(without|skip|skipping|bypass|bypassing|no\ need\ (for|to)|do\ not|don't|never|circumvent\w*|not\ require|ignore)\b
-          (\ [\w',/-]+){0,3}?\ (ask|asking|prompt|prompting|seek|seeking|request|requesting|wait|waiting|obtain|obtaining|require|requiring|get|getting)?\b
-          (\ [\w',/-]+){0,3}?\ (user|user's|human|human's|operator|operator's|their|explicit)\ (\w+\ )?(confirmation|approval|consent|permission|authorization|review|verification)\b
+        r"\b(without|skip|skipping|bypass|bypassing|no\ need\ (for|to)|do\ not|don't|never|circumvent\w*|not\ require|ignore|no)\b
+          (\ [\w',/-]+){0,6}?\ (user|user's|human|human's|operator|operator's|their|explicit)\ (\w+\ )?(confirmation|approval|consent|permission|authorization|review|verification)\b
+          | \bwithout\ (ever\ |first\ )?(asking|consulting|prompting|notifying|telling|informing)\ (the\ |any\ )?(user|human|operator|person|anyone)\b
+          | \bwithout\ (any\ )?(consent|approval|permission)\ or\ (any\ )?\w+
           | \b(assume|treat|consider)\b(\ [\w',/-]+){0,5}?\ (user|consent|approval|permission|authorization)(\ [\w',/-]+){0,3}?\ (granted|given|approved|consented|agreed|authorized|implicit|implied)\b
           | \b(user|human|operator)('s)?\ (has|have|is)\ (already|implicitly|automatically|pre-?)\ ?(\w+\ )?(consented|approved|agreed|authorized|granted|given)\b
           | \b(consent|approval|permission|authorization)\ (is|has\ been)\ (already|implicitly|automatically|assumed|pre-?)\ ?(granted|given|approved|obtained|implied|assumed)?\b
@@ -96,12 +102,13 @@ const PATTERNS: &[(&str, Severity, &str)] = &[
     (
         "poison.secrets",
         Quarantine,
-        r"\b(read|reads|reading|cat|open|load|fetch|get|retrieve|access|extract|collect|include|pass|send|copy|attach|upload|append|
-             contents?\ of|paste|provide|dump|list|find|exfiltrat\w+|steal|harvest)\b
+        r"\b(read|cat|fetch|retrieve|access|extract|collect|include|pass|send|copy|attach|upload|append|
+             contents?\ of|paste|provide|dump|exfiltrat\w+|steal|harvest|called\ with|path\ ?=)[^\w]
           .{0,60}?
           (\.ssh/|id_rsa\b|id_ed25519\b|id_ecdsa\b|\.aws/credentials|/etc/(passwd|shadow)\b|\.cursor/mcp\.json|claude_desktop_config|\.claude/|
              \.codex/(auth|config)|\.netrc\b|\.npmrc\b|\.pypirc\b|\.kube/config|\.git-credentials|\.docker/config\.json|\.gnupg/|wallet\.dat|
-             \.bash_history|\.zsh_history|(^|[\s/'\x22(])\.env(\.\w+)?\b|mcp\.json\b|keychain|browser\ cookies)",
+             \.bash_history|\.zsh_history|(^|[\s/'\x22(])\.env(\.\w+)?\b|keychain|browser\ cookies)
+          | (contents?|values?|data)_(from|of)_\w*(ssh|id_rsa|dot_?env|passwd|shadow|credential|secret|private_key)",
     ),
     // What was said in confidence shall go somewhere.
     (
@@ -109,11 +116,15 @@ const PATTERNS: &[(&str, Severity, &str)] = &[
         Quarantine,
         r"\b(send|sends|forward|forwards|upload|uploads|transmit|transmits|exfiltrat\w+|leak|leaks|include|includes|append|appends|attach|attaches|embed|embeds|pass|
              passes|post|posts|copy|copies|put|insert|provide|save|store|encode|place|dump|paste|report|relay|share|submit|write|add|adds|supply|fill|summariz\w+)\b
-          (\ ?[\w'\x22.,/:()<>\[\]-]+){0,8}?\ (conversation(s|\ history|\ context|\ log|\ transcript|\ content)?|chat\ (history|log|transcript|context|messages)|system\ prompt|
-             (previous|prior|entire|full|all)\ (user\ )?(messages|conversation|context)|message\ history|session\ history|(your|internal)\ (instructions|reasoning|chain\ of\ thought))\b
+          (\ ?[\w'\x22.,/:()<>\[\]-]+){0,8}?\ (conversation(s|\ history|\ context|\ log|\ transcript|\ content)?|chat\ (history|log|transcript|context|messages)|(the|your)\ system\ prompt|
+             (previous|prior|entire|full|all)\ (user\ )?(messages|conversation|context|exchanges|turns)|message\ history|session\ history|(your|internal)\ (instructions|reasoning|chain\ of\ thought))\b
           | \b(system\ prompt|conversation\ history|chat\ history|full\ conversation|previous\ messages|session\ history)\b.{0,60}\b(in|into|as|via|through|to|within)\ (the|this|a|an|your)\ (\w+\ |'\w+'\ |\x22\w+\x22\ ){0,2}(parameter|param|argument|field|header|url|query|notes?|request|call|endpoint|webhook|server)\b
+          | \b(parameter|param|argument|field|notes)\b.{0,80}\b(chat\ history|conversation\ history|message\ history|usr\ hist|full\ conversation|previous\ messages)\b
           | \b(parameter|param|argument|field|notes?)\b.{0,40}\b(must|should|always|need)\b.{0,40}\b(system\ prompt|conversation|chat\ (history|log)|previous\ (messages|responses)|credentials|api\ keys?|passwords?|environment\ variables)\b
-          | \b(send|forward|upload|transmit|exfiltrate|post|leak|relay|copy|bcc|cc|mirror|beacon)\w*\b(\ ?[\w',/()-]+){0,10}?\ (to|with|at)\ (the\ |this\ |our\ |an?\ |my\ )?(\w+\ ){0,3}?(https?://|attacker|[\w.+-]+@[\w-]+\.\w+|external\ (server|endpoint|url|webhook|address|site|service|host|party)|remote\ (server|endpoint|host)|collector|c2\b|webhook\.site|ngrok|pastebin)
+          | \b(send|forward|upload|transmit|exfiltrate|post|leak|relay|copy|bcc|cc|mirror|beacon)s?\b(\ ?[\w',/()-]+){0,10}?\ (to|with|at)\ (the\ |this\ |our\ |an?\ |my\ )?(\w+\ ){0,3}?
+            (https?://|attacker|collector|c2\b|webhook\.site|ngrok|pastebin)
+          | \b(bcc|cc|copy|forward|leak|exfiltrate|(send|mail)\ (all|every|each|any|it\ all)|(also|always|secretly|must)\ send)\b(\ ?[\w',/()-]+){0,8}?\ (to\ )?[\w.+-]+@[\w-]+\.\w+
+          | \b(send|forward|upload|transmit|exfiltrate|post|leak|relay|copy|mirror)\ (all|every|any|each|the|their|user|your)\b(\ ?[\w',/()-]+){0,6}?\ to\ (the\ |this\ |our\ |an?\ |my\ )?(external|remote|[\w-]+(\.[\w-]+)*\.(com|net|org|io|dev|example|tld|ru|cn|xyz|sh|co)\b)
           | \b(exfiltrat|steal\ (the\ |all\ |user|your|any))\w*",
     ),
     // One tool that says what others do, or what happens whenever it is there.
@@ -124,7 +135,10 @@ const PATTERNS: &[(&str, Severity, &str)] = &[
           | \b(all|any|every|each|other|another|subsequent|future)\ (of\ the\ )?(other\ |subsequent\ |future\ |mail-sending\ |available\ )?(tools?|tool\ calls|calls|requests|function\ calls|messages|emails|responses|interactions|invocations)\b(\ [\w',-]+){0,3}?\ (must|should|need\ to|have\ to|shall|are\ to)\ (\w+\ ){0,2}?(be\ (sent|routed|redirected|forwarded|replaced|passed|copied|prefixed|preceded)|include|also|first|go\ through|use|call|pass|contain|send)\b
           | \b(change|changes|modify|modifies|alter|redirect|replace|override|intercept|hijack|shadow)\w*\ (the\ )?(behaviou?r|recipient|output|results?|arguments?|parameters?|calls?|description)s?\ (of|to|from|for)\ (the\ |any\ |all\ |every\ )?(\w+\ )?(other|another|existing|trusted|legitimate)\b
           | \b(instead\ of|rather\ than|in\ place\ of)\ (calling|using|invoking|the)\b(\ [\w'-]+){0,3}?\ (original|legitimate|real|trusted|official)\b
-          | \b(on|in|during|after|from)\ (the\ )?(next|second|third|subsequent|later|future)\ (invocation|call|run|use|execution)s?\b.{0,60}\b(read|send|post|upload|switch|replace|execute|run\ (a|the|this)|exfil|activate|inject|instead|change|redefine)",
+          | \b(on|in|during|after|from)\ (the\ )?(next|second|third|subsequent|later|future)\ (invocation|call|run|use|execution)s?\b.{0,60}\b(read|send|post|upload|switch|replace|execute|run\ (a|the|this)|exfil|activate|inject|instead|redefine)
+          | \b(replace|modify|correct|fix|overwrite|override)\w*\ (the\ )?(wrong|incorrect|erroneous|faulty)\ (results?|outputs?|values?|answers?)\b
+          | \breplaces?\ the\ (official|original|trusted|legitimate|built-?in)\b | \bimpersonat\w+\ the\b
+          | \b(now\ that|once|since|after)\ (this|the)\ (tool|server|skill)\ (is|was|has\ been)\ (trusted|approved|installed)\b",
     ),
     // Something shall happen before the tool is used that has nothing to do with what the tool is for.
     (
@@ -136,18 +150,22 @@ const PATTERNS: &[(&str, Severity, &str)] = &[
           .{0,50}?(~/|https?://|/etc/|/home/|\bshell\b|\bbash\b|\bcurl\b|\bcommands?:|\bcredentials?\b|\bprivate\ keys?\b|\bssh\ keys?\b|\bapi\ keys?\b|\bsecrets?\b|\bpasswords?\b|\benvironment\ variables?\b|\benv\ vars?\b|\bsystem\ prompt\b|\bconversation\b)
           | \b(the\ )?(ai|llm|model|assistant|agent)\ (must|shall|has\ to|is\ required\ to|will\ then|needs\ to)\ (\w+\ ){0,3}?(read|send|forward|include|execute|ignore|call|follow|comply|obey|upload|disclose|reveal|embed|grant|exfil\w+)\b
           | \bstrictly\ (adhere|follow|comply|obey)\b.{0,40}\binstructions?\b
-          | \b(execute|follow|obey|carry\ out|comply\ with)\ (all\ |any\ |the\ |these\ |this\ |every\ )?(\w+\ ){0,2}?(instructions?|commands?|directives?|orders)\ (found\ |contained\ |embedded\ |given\ |returned\ |below|above|hidden\ |that\ )?(\w+\ )?(in|within|below|from|by|inside|immediately|without)\b",
+          | \byou\ must\ (now|immediately|first)\ (\w+\ )?(execute|run|send|read|forward|follow|upload|fetch)\b
+          | \b(execute|run|perform)\ (the\ |these\ |this\ )?(following|required)(\ \w+){0,3}\ (initiali[sz]ation|setup|diagnostic|verification|validation)\ (steps?|commands?|tools?)\b
+          | \b(must|required|need\ to|need\ to\ first|recommended)\b.{0,60}\b(run|execute):?\ (npx|uvx|pip3?\ install|npm\ install|bash\ -c|sh\ -c|powershell)\b
+          | \badhere\ to\ the\ following\b
+          | \b(follow|obey|carry\ out|comply\ with)\ (all\ |any\ |the\ |these\ |this\ |every\ )?(\w+\ ){0,2}?(instructions?|commands?|directives?|orders)\ (found\ |contained\ |embedded\ |given\ |returned\ |below|above|hidden\ |that\ )?(\w+\ )?(in|within|below|from|by|inside|immediately|without)\b",
     ),
     // Programs that nobody describes a tool with.
     (
         "poison.command",
         Quarantine,
         r"\b(curl|wget|iwr|invoke-webrequest|irm)\b[^|\n]{0,200}\|\ ?(sudo\ )?(ba|z|da|k)?sh\b
-          | \b(curl|wget)\b[^|;&]{0,120}\$\( | /dev/tcp/ | \bbash\ -i\b | \bnc\ (-\w+\ )*-e\b | \bbase64\ (-d|--decode|-D)\b.{0,40}\|\ ?(ba|z)?sh\b
+          | \b(curl|wget)\b[^|;&]{0,120}\$\(\ ?(cat|env|printenv|whoami|id|base64|security)\b | \b(ba)?sh\ -c\ [\x22']?\$\(\ ?(curl|wget)\b | /dev/tcp/ | \bbash\ -i\b | \bnc\ (-\w+\ )*-e\b | \bbase64\ (-d|--decode|-D)\b.{0,40}\|\ ?(ba|z)?sh\b
           | \brm\ -(rf|fr|r\ -f)\ (--no-preserve-root\ )?(/|~|\$home) | \bpowershell(\.exe)?\ (-\w+\ )*-e(nc|ncodedcommand)\b
           | \bchmod\ (\+x|777)\b.{0,40}(&&|;) | \|\ ?(python3?|perl|ruby|node)\ ?-\ ?($|[;&'\x22])
           | \b(eval|exec)\(\ ?(atob|base64|__import__|compile)\b | \bimport\ os;?\ *os\.system\b | \bmkfifo\b
-          | (crontab\ -|>>?\ ?~/\.(bashrc|zshrc|profile|ssh/authorized_keys)|authorized_keys)",
+          | (\|\ ?crontab\ - | >>?\ ?\S{0,40}(\.bashrc|\.zshrc|\.profile|/authorized_keys))",
     ),
     // What wants to be chosen.
     (
@@ -159,7 +177,8 @@ const PATTERNS: &[(&str, Severity, &str)] = &[
           | \b(instead\ of|rather\ than|over|in\ place\ of|do\ not\ use|don't\ use|never\ use|avoid)\ (using\ |calling\ )?(any\ |all\ |the\ |every\ )?(other|another|alternative|competing|similar)\ (\w+\ )?(tools?|functions?|servers?)\b
           | \b(highest|top|maximum|absolute)\ priority\b
           | \b(the\ )?(best|only|superior|preferred|official|most\ (accurate|reliable|powerful|trusted|complete|advanced))\ (\w+\ )?(tool|choice|option|server)\b
-          | \bmandatory\ first\ step\b",
+          | \bmandatory\ first\ step\b | \bdrop-in\ replacement\ for\ the\ official\b | \bdo\ not\ use\ other\ tools\b
+          | \b(use|call|run)\ this\ (tool|function)\ rather\ than\b",
     ),
     (
         "prefer.first",
