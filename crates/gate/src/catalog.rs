@@ -9,6 +9,7 @@ pub(crate) use similar::similar;
 pub use naming::{Naming, PrefixStyle};
 
 use crate::pin::DefinitionHash;
+use crate::pins::{Held, Pins};
 use crate::refusal::Refusal;
 use crate::words::{Face, ItemKind, Place, ServerName, Target};
 use arc_swap::ArcSwap;
@@ -137,13 +138,25 @@ pub struct Catalog {
     /// Held while the next index is built, so that two publishers cannot lose each other's change. It guards no
     /// data, so a publisher that panicked leaves nothing half done.
     publishing: Mutex<()>,
+    pins: OnceLock<Arc<Pins>>,
 }
 
 impl Catalog {
     /// An empty catalog of `servers`, in the order they are shown.
     pub fn new(servers: Vec<ServerName>, naming: Naming) -> Self {
         let index = Index::build(1, servers.into_iter().map(|name| (name, None)).collect(), &naming);
-        Self { index: ArcSwap::from_pointee(index), naming, publishing: Mutex::new(()) }
+        Self { index: ArcSwap::from_pointee(index), naming, publishing: Mutex::new(()), pins: OnceLock::new() }
+    }
+
+    /// From now on, whatever is published is held against these pins first. Said once.
+    pub fn watched_by(&self, pins: Arc<Pins>) {
+        // A second set of pins would be a second opinion: the first stands.
+        let _ = self.pins.set(pins);
+    }
+
+    /// What of these items is held back.
+    pub fn held(&self, item: &Item) -> Option<Held> {
+        self.pins.get()?.held(item)
     }
 
     /// Replaces what some servers offer. Servers that are not in the catalog are ignored.
@@ -156,7 +169,11 @@ impl Catalog {
                 slot.1 = Some(offer);
             }
         }
-        self.index.store(Arc::new(Index::build(now.epoch + 1, servers, &self.naming)));
+        let index = Index::build(now.epoch + 1, servers, &self.naming);
+        if let Some(pins) = self.pins.get() {
+            pins.observe(&index.items);
+        }
+        self.index.store(Arc::new(index));
     }
 
     /// Grows with each change; equal epochs mean an equal catalog.

@@ -106,7 +106,7 @@ impl Feed {
 /// The gate: everything between a face and the sources.
 pub struct Gate {
     catalog: Arc<Catalog>,
-    policy: Policy,
+    policy: Arc<Policy>,
     recorder: Recorder,
     masks: Arc<Masks>,
     hub: Arc<Hub>,
@@ -120,7 +120,7 @@ pub struct Assembly {
     /// What there is to call.
     pub catalog: Arc<Catalog>,
     /// The rules.
-    pub policy: Policy,
+    pub policy: Arc<Policy>,
     /// The ledger's writing half.
     pub recorder: Recorder,
     /// The masks.
@@ -190,7 +190,14 @@ impl Gate {
 
     /// Leave for the call: by a rule, or by a person.
     async fn leave(&self, call: &Call, item: &Arc<Item>) -> Result<Leave, Refusal> {
-        let question = match self.policy.decide(&self.case(call, item)) {
+        let decision = self.policy.decide(&self.case(call, item));
+        if let Decision::Deny(denial) = decision {
+            return Err(Refusal::Denied(denial));
+        }
+        if let Some(held) = self.catalog.held(item) {
+            return Err(held.refusal());
+        }
+        let question = match decision {
             Decision::Allow(grant) => return Ok(Leave { grant, continuation: None }),
             Decision::Deny(denial) => return Err(Refusal::Denied(denial)),
             Decision::Ask(question) => question,
@@ -240,7 +247,7 @@ impl Gate {
     /// What of one kind `face` may see: everything the policy does not deny. With the catalog's epoch.
     pub fn visible(&self, face: &Face, kind: ItemKind) -> (u64, Vec<Arc<Item>>) {
         let (epoch, mut items) = self.catalog.items(face, kind);
-        items.retain(|item| !matches!(self.listed(item), Decision::Deny(_)));
+        items.retain(|item| !matches!(self.listed(item), Decision::Deny(_)) && self.catalog.held(item).is_none());
         (epoch, items)
     }
 

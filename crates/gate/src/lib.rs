@@ -13,6 +13,7 @@ pub mod ledger;
 pub mod limits;
 pub mod mask;
 pub mod pin;
+pub mod pins;
 pub mod policy;
 pub mod ports;
 pub mod refusal;
@@ -20,7 +21,7 @@ pub mod state;
 pub mod words;
 
 pub use approval::{
-    Answer, Approval, ApprovalId, ApprovalRules, ApprovalState, Approvals, ArgPattern, CallDigest, Claim, Continuation, NoDesk, Settled, StandingGrant,
+    Answer, Approval, ApprovalId, ApprovalRules, ApprovalState, Approvals, ArgPattern, CallDigest, Claim, Continuation, NoDesk, Process, Settled, StandingGrant,
     Verdict, Way,
 };
 pub use catalog::{Catalog, Facts, Item, Listed, Naming, Offer, PrefixStyle};
@@ -30,6 +31,7 @@ pub use hub::{Hub, Notice};
 pub use ledger::{Arguments, EndWriter, KeepArguments, Recorder};
 pub use limits::Limits;
 pub use mask::{Counts, Masks, Secret, Unmasked};
+pub use pins::{Held, Pins};
 pub use policy::{Case, Class, Mode, Policy, PolicySource, RuleId, ServerRules};
 pub use refusal::{Delivery, Failure, Fault, Refusal};
 pub use state::State;

@@ -3,9 +3,12 @@
 use crate::approval::{Answer, Approval, ApprovalId, CallDigest, Settled, StandingGrant, Verdict};
 use crate::gate::{Permit, StartPermit};
 use crate::mask::Unmasked;
+use crate::pin::{self, Lock};
 use crate::refusal::Fault;
 use crate::words::{ServerName, Wire};
+use bytes::Bytes;
 use std::future::Future;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use thiserror::Error;
 use tokio::sync::oneshot;
@@ -59,6 +62,11 @@ pub trait Listener: Send + Sync {
     /// Not every listener can; [`crate::Abilities::approves`] says which.
     fn approve(&self, question: &Approval, answer: oneshot::Sender<Answer>) {
         let _ = (question, answer);
+    }
+
+    /// From now on the call waits for a person, until the other end of `over` is dropped.
+    fn waits(&self, over: oneshot::Receiver<()>) {
+        drop(over);
     }
 
     /// Whether the caller wants progress notifications for this call.
@@ -147,6 +155,35 @@ pub trait Desk: Send + Sync {
 
     /// Takes a standing grant back. Whether there was one.
     fn revoke(&self, id: Uuid) -> DeskAnswer<'_, bool>;
+}
+
+/// Where paths really lead.
+pub trait Paths: Send + Sync + std::fmt::Debug {
+    /// The path with every link on the way followed, as far as it exists; what does not exist yet is taken as
+    /// written, without `..`. `path` is absolute. `None` if that cannot be told.
+    fn resolve(&self, path: &Path) -> Option<PathBuf>;
+}
+
+/// A tool that was pinned because it is new.
+#[derive(Debug, Clone)]
+pub struct FirstPin {
+    /// Whose.
+    pub server: ServerName,
+    /// Its raw name.
+    pub tool: Box<str>,
+    /// Its definition as the server sent it.
+    pub definition: Bytes,
+    /// Its pin, without a time.
+    pub pin: pin::Pin,
+}
+
+/// Where `toolgate.lock` lies.
+pub trait LockKeeper: Send + Sync {
+    /// Writes first pins down, unless another process was first. Must not block for long.
+    fn keep(&self, first: Vec<FirstPin>);
+
+    /// What the file holds, if it is another than at the last look and can be read.
+    fn reload(&self) -> Option<Lock>;
 }
 
 /// Time, from outside.

@@ -86,7 +86,7 @@ impl World {
         };
         let parts = Assembly {
             catalog: catalog.clone(),
-            policy: Policy::of_servers(names.iter().map(rules).collect::<HashMap<_, _>>()),
+            policy: Arc::new(Policy::of_servers(names.iter().map(rules).collect::<HashMap<_, _>>())),
             recorder,
             masks,
             hub: hub.clone(),

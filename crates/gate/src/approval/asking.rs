@@ -218,10 +218,16 @@ impl Approvals {
             }
             Dialogue::None | Dialogue::Live | Dialogue::Rounds => {}
         }
+        // Kept until there is an answer: a caller that hears nothing for long gives up.
+        let (_waiting, over) = oneshot::channel();
+        if let Some(listener) = &asking.call.listener {
+            listener.waits(over);
+        }
         let patient = self.clock.wall_micros().saturating_add(self.rules.patience).min(approval.expires);
         if let Some(receiver) = client {
             let settled = self.desk.wait(approval.id, approval.expires);
             tokio::select! {
+                biased;
                 answer = receiver => match answer {
                     Ok(answer) => {
                         let arguments = canonical_arguments(asking.call);

@@ -5,6 +5,8 @@
 //! Where it lies is a [`crate::ports::Desk`]'s matter; how a client is asked is the face's.
 
 mod asking;
+#[cfg(test)]
+pub(crate) mod memory;
 mod nobody;
 mod pattern;
 

@@ -3,6 +3,8 @@ use crate::catalog::{Facts, Listed, Naming, Offer};
 use crate::policy::{Mode, ServerRules};
 use crate::ports::{BoxFuture, Clock, Ledger, LedgerError, Position};
 use crate::words::{Abilities, Parts as Places, Place, Principal, ReplyKind, Target, Trace};
+use crate::approval::memory::Memory;
+use crate::approval::{Answer, Approval, ApprovalRules, ApprovalState, Claim, Way};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use uuid::Uuid;
@@ -16,11 +18,17 @@ struct World {
     hang: AtomicBool,
     ticks: AtomicU64,
     name: Option<ServerName>,
+    desk: Arc<Memory>,
 }
 
 impl World {
     fn fresh() -> Arc<Self> {
         Arc::new(Self { name: Some("s".into()), ..Self::default() })
+    }
+
+    /// Ticks are microseconds here: a question lives for a thousand of them.
+    fn rules(&self) -> ApprovalRules {
+        ApprovalRules { lifetime: 1_000, patience: 100, most_open: 3, requesters: Vec::new() }
     }
 
     /// Event words, in order: `attempt:echo`, `end:finished`, `refusal:policy.denied`, …
@@ -35,6 +43,7 @@ fn word(event: &serde_json::Value) -> String {
     match &*text("event") {
         "attempt" => format!("attempt:{}", text("name")),
         "end" => format!("end:{}", text("end")),
+        "approval" => format!("{}:{}", text("phase"), text("name")),
         "refusal" => format!("refusal:{}:{}", text("asked"), text("code")),
         other => format!("{other}:{}", text("server")),
     }
@@ -115,11 +124,11 @@ fn gate(world: &Arc<World>, in_flight: usize) -> (Gate, crate::ledger::EndWriter
     let (recorder, writer) = Recorder::new(world.clone(), world.clone(), in_flight, crate::Arguments::nothing(masks.clone()));
     let parts = Assembly {
         catalog: Arc::new(catalog),
-        policy: Policy::of_servers(HashMap::from([("s".into(), rules)])),
+        policy: Arc::new(Policy::of_servers(HashMap::from([("s".into(), rules)]))),
         recorder,
         hub: Arc::new(Hub::new(masks.clone(), 8)),
         masks,
-        approvals: Approvals::nobody(world.clone(), world.clone()),
+        approvals: Approvals::new(world.desk.clone(), world.clone(), world.clone(), world.rules()),
         ids: world.clone(),
         sources: vec![world.clone()],
     };
@@ -168,7 +177,7 @@ async fn what_may_have_effects_is_on_the_disk_before_it_is_sent() {
 
 #[tokio::test]
 async fn refusals_are_recorded_too() {
-    check("s__write", "approval.refused", &["refusal:s__write:approval.refused"]).await;
+    check("s__write", "approval.refused", &["requested:write", "refusal:s__write:approval.refused"]).await;
     check("s__never", "policy.denied", &["refusal:s__never:policy.denied"]).await;
     check("nothing", "tool.unknown", &["refusal:nothing:tool.unknown"]).await;
 }
@@ -288,3 +297,5 @@ async fn no_caller_can_make_its_call_too_long_to_be_recorded() {
     let asked = event["asked"].as_str().expect("text");
     assert!(asked.starts_with("\u{1}é") && asked.contains("300000 bytes, sha256 "), "{asked}");
 }
+
+mod approvals;

@@ -7,7 +7,7 @@ use std::io::Write;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
-use store::{Door, Segments};
+use store::{Door, Options, Segments, Signer};
 use uuid::Uuid;
 
 struct World;
@@ -33,8 +33,10 @@ fn main() -> ExitCode {
     let (Some(dir), Some(Ok(bytes))) = (args.next(), args.next().map(|bytes| bytes.parse())) else {
         return ExitCode::from(2);
     };
-    let door = Door { clock: Arc::new(World), ids: Arc::new(World), tool: "appender".into() };
-    let ledger = Segments::open_sized(dir, door, bytes).expect("the directory can be used");
+    let door = Door { clock: Arc::new(World), ids: Arc::new(World), tool: "appender".into(), signer: Signer::from_seed(&[42; 32]).into() };
+    // Many checkpoints, so that some are killed while they are signed.
+    let options = Options { segment_bytes: bytes, checkpoint_events: 50, ..Options::default() };
+    let ledger = Segments::open_with(dir, door, options).expect("the directory can be used");
     let mut acknowledge = std::io::stdout().lock();
     for number in 0_u64.. {
         let id = World.fresh();

@@ -196,7 +196,7 @@ impl House {
         let rules = ServerRules { default_mode: Some(Mode::Approve), ..ServerRules::default() };
         let gate = Gate::new(Assembly {
             catalog: catalog.clone(),
-            policy: Policy::of_servers(HashMap::from([(NAME.into(), rules)])),
+            policy: Arc::new(Policy::of_servers(HashMap::from([(NAME.into(), rules)]))),
             recorder,
             masks,
             hub: hub.clone(),

@@ -1,0 +1,171 @@
+//! Holds what servers list against what was agreed to, while the gate runs. What a pin is, and what speaks against
+//! a definition, is [`crate::pin`]'s; where the lock file lies, a [`LockKeeper`]'s.
+
+use crate::catalog::Item;
+use crate::pin::{self, DefinitionHash, Finding, Lock, Pin, PinClass, Severity, Verdict};
+use crate::policy::{Class, Policy};
+use crate::ports::{FirstPin, LockKeeper};
+use crate::refusal::Refusal;
+use crate::words::{ItemKind, ServerName};
+use arc_swap::ArcSwap;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// What was agreed to, and what of the rest is held back.
+pub struct Pins {
+    now: ArcSwap<Known>,
+    keeper: Arc<dyn LockKeeper>,
+    policy: Arc<Policy>,
+    /// Held while the next state is made. It guards no data.
+    changing: Mutex<()>,
+}
+
+/// What is known at one moment.
+#[derive(Clone, Default)]
+struct Known {
+    lock: Lock,
+    /// New tools that something speaks against, by server and raw name.
+    flagged: HashMap<(ServerName, Box<str>), Vec<Finding>>,
+}
+
+/// One tool that is held back.
+#[derive(Debug, Clone)]
+pub struct Held {
+    /// Its server.
+    pub server: ServerName,
+    /// Its raw name.
+    pub tool: Box<str>,
+    /// Whether it differs from its pin; else it is new and suspicious.
+    pub changed: bool,
+    /// What speaks against it.
+    pub findings: Vec<Finding>,
+}
+
+impl Pins {
+    /// Pins as `lock` has them; what is new is handed to `keeper`, with the class that `policy` gives it.
+    pub fn new(lock: Lock, keeper: Arc<dyn LockKeeper>, policy: Arc<Policy>) -> Self {
+        let now = ArcSwap::from_pointee(Known { lock, flagged: HashMap::new() });
+        Self { now, keeper, policy, changing: Mutex::new(()) }
+    }
+
+    /// Sees everything that is listed now. A tool nobody agreed to yet is pinned, unless something speaks against it.
+    pub fn observe(&self, items: &[Arc<Item>]) {
+        let tools: Vec<&Arc<Item>> = items.iter().filter(|item| item.kind == ItemKind::Tool).collect();
+        let known = self.now.load();
+        let is_new = |item: &&&Arc<Item>| known.lock.pin(item.server.as_str(), &item.raw).is_none();
+        let new: Vec<&Arc<Item>> = tools.iter().filter(is_new).copied().collect();
+        if new.is_empty() && known.flagged.is_empty() {
+            return;
+        }
+        let _turn = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut next = Known { lock: self.now.load().lock.clone(), flagged: HashMap::new() };
+        let mut across = self.across(&tools);
+        let mut first = Vec::new();
+        for item in new {
+            let key = (item.server.clone(), item.raw.clone());
+            let mut findings = across.remove(&key).unwrap_or_default();
+            match pin::compare(None, &item.definition) {
+                Verdict::New { hash, .. } if findings.is_empty() => first.push(self.first(item, hash)),
+                verdict => {
+                    findings.extend(verdict.findings().iter().cloned());
+                    next.flagged.insert(key, findings);
+                }
+            }
+        }
+        for one in &first {
+            next.lock.add(one.server.as_str(), &one.tool, one.pin.clone());
+        }
+        self.now.store(Arc::new(next));
+        if !first.is_empty() {
+            self.keeper.keep(first);
+        }
+    }
+
+    fn first(&self, item: &Item, hash: DefinitionHash) -> FirstPin {
+        let class = match self.policy.class(item) {
+            Class { high_impact: true, .. } => PinClass::HighImpact,
+            Class { read_only: true, .. } => PinClass::Read,
+            Class { .. } => PinClass::Write,
+        };
+        // The keeper knows the time.
+        let pin = Pin { hash, class, exposed: item.exposed.clone(), since: "".into() };
+        FirstPin { server: item.server.clone(), tool: item.raw.clone(), definition: item.definition.clone(), pin }
+    }
+
+    /// What speaks against tools because of each other, enough to hold them back.
+    fn across(&self, tools: &[&Arc<Item>]) -> HashMap<(ServerName, Box<str>), Vec<Finding>> {
+        let mut servers: Vec<&str> = tools.iter().map(|item| item.server.as_str()).collect();
+        servers.dedup();
+        let claims = tools.iter().map(|item| pin::Claim {
+            server: item.server.as_str(),
+            tool: &item.raw,
+            definition: &item.definition,
+        });
+        let claims: Vec<pin::Claim<'_>> = claims.collect();
+        let found = pin::across(&servers, &claims);
+        let mut held: HashMap<(ServerName, Box<str>), Vec<Finding>> = HashMap::new();
+        let grave = |finding: &Finding| finding.severity == Severity::Quarantine;
+        for (server, tool, finding) in found.tools.into_iter().filter(|(.., finding)| grave(finding)) {
+            held.entry((ServerName::from(&*server), tool)).or_default().push(finding);
+        }
+        for (server, finding) in found.servers.into_iter().filter(|(_, finding)| grave(finding)) {
+            for item in tools.iter().filter(|item| item.server.as_str() == &*server) {
+                held.entry((item.server.clone(), item.raw.clone())).or_default().push(finding.clone());
+            }
+        }
+        held
+    }
+
+    /// Whether `item` is held back, by what is agreed to now: a person may have approved it meanwhile.
+    pub fn held(&self, item: &Item) -> Option<Held> {
+        if item.kind != ItemKind::Tool {
+            return None;
+        }
+        let held = self.now.load().held(item)?;
+        if !self.reload() {
+            return Some(held);
+        }
+        self.now.load().held(item)
+    }
+
+    /// Takes over what another process wrote into the file. A file that cannot be read changes nothing.
+    fn reload(&self) -> bool {
+        let _turn = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(lock) = self.keeper.reload() else { return false };
+        let known = self.now.load();
+        let mut flagged = known.flagged.clone();
+        flagged.retain(|(server, tool), _| lock.pin(server.as_str(), tool).is_none());
+        self.now.store(Arc::new(Known { lock, flagged }));
+        true
+    }
+}
+
+impl Known {
+    fn held(&self, item: &Item) -> Option<Held> {
+        let (changed, findings) = match self.lock.pin(item.server.as_str(), &item.raw) {
+            Some(pin) if pin.hash.is_spelled(item.definition_hash()) => return None,
+            Some(_) => (true, Vec::new()),
+            None => (false, self.flagged.get(&(item.server.clone(), item.raw.clone()))?.clone()),
+        };
+        Some(Held { server: item.server.clone(), tool: item.raw.clone(), changed, findings })
+    }
+}
+
+impl Held {
+    /// What callers are told.
+    pub(crate) fn refusal(&self) -> Refusal {
+        let Held { server, tool, .. } = self;
+        let why = match (self.changed, self.findings.first()) {
+            (true, _) => "its definition is not the one that was pinned".to_owned(),
+            (false, Some(finding)) => format!("its definition is suspicious ({})", finding.rule),
+            (false, None) => "its definition is suspicious".to_owned(),
+        };
+        Refusal::Quarantined {
+            message: format!("tool `{tool}` of server `{server}` is quarantined: {why}"),
+            hint: format!("a person can look at it and let it run with `toolgate mcp approve {server} {tool}`"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
