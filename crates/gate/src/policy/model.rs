@@ -2,6 +2,7 @@
 //! Reading them from a file is the configuration's, deciding by them the engine's.
 
 use crate::catalog::Item;
+use crate::ports::Paths;
 use crate::words::{Principal, ServerName};
 use serde::Serialize;
 use serde_json::Value;
@@ -49,7 +50,7 @@ pub struct Rule {
     pub principal: Vec<String>,
     /// Of which servers: patterns of configured names; empty means all.
     pub server: Vec<String>,
-    /// Of which tools: patterns of raw names; empty means all.
+    /// Of which tools: patterns of raw names; empty means all, and what is no tool (prompts, resources) too.
     pub tool: Vec<String>,
     /// What holds of the arguments; all of them have to.
     pub args: Vec<(ArgPath, Predicate)>,
@@ -61,12 +62,13 @@ pub struct Rule {
     pub reason: Option<String>,
 }
 
-/// Which argument: the keys to go down, written `a.b` or as a JSON pointer `/a/b`.
+/// Which argument: the keys to go down, written `a.b` or as a JSON pointer `/a/b`. In a list a key is a number.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ArgPath(pub Vec<String>);
 
 /// What can be said of one argument. An argument of a type that it says nothing about does not fit an `allow`,
-/// and does fit an `ask` or a `deny`: what cannot be judged is not let through.
+/// and does fit an `ask` or a `deny`: what cannot be judged is not let through. An argument that is not there fits
+/// nothing but [`Predicate::Absent`]; one that is `null` is there.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Predicate {
     /// Is this value.
@@ -183,6 +185,8 @@ pub struct PolicySource {
     pub workspace: PathBuf,
     /// The team it works for.
     pub team: Option<String>,
+    /// What follows links for [`Predicate::Under`]. Without it paths are judged by their text alone.
+    pub paths: Option<Arc<dyn Paths>>,
 }
 
 /// What a tool can do, once the operator's word and the server's claims are weighed.
@@ -192,6 +196,30 @@ pub struct Class {
     pub read_only: bool,
     /// It changes money, permissions, customer records or production state.
     pub high_impact: bool,
+}
+
+impl Mode {
+    /// The word of the configuration.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Prompt => "prompt",
+            Self::Writes => "writes",
+            Self::Approve => "approve",
+            Self::Deny => "deny",
+        }
+    }
+}
+
+impl Outcome {
+    /// The word of the configuration.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Ask => "ask",
+            Self::Deny => "deny",
+        }
+    }
 }
 
 impl Class {
