@@ -8,6 +8,7 @@ use crate::ledger::{End, Entry, Recorder};
 use crate::mask::{Masks, Unmasked};
 use crate::policy::{Case, Decision, Policy};
 use crate::ports::{Desk, Ids, Listener, Readiness, Source};
+use crate::taint::Taints;
 use crate::refusal::{Delivery, Failure, Fault, Refusal, Unapproved, Why};
 use crate::words::{Call, CallId, Dialogue, Face, ItemKind, Principal, Reply, ServerName, Target, Wire};
 use bytes::Bytes;
@@ -111,6 +112,7 @@ pub struct Gate {
     masks: Arc<Masks>,
     hub: Arc<Hub>,
     approvals: Approvals,
+    taints: Taints,
     ids: Arc<dyn Ids>,
     sources: HashMap<ServerName, Arc<dyn Source>>,
 }
@@ -140,7 +142,7 @@ impl Gate {
     pub fn new(parts: Assembly) -> Self {
         let Assembly { catalog, policy, recorder, masks, hub, approvals, ids, sources } = parts;
         let sources = sources.into_iter().map(|source| (source.name().clone(), source)).collect();
-        Self { catalog, policy, recorder, masks, hub, approvals, ids, sources }
+        Self { catalog, policy, recorder, masks, hub, approvals, taints: Taints::default(), ids, sources }
     }
 
     /// What there is to call.
@@ -236,7 +238,7 @@ impl Gate {
 
     fn case<'a>(&self, call: &'a Call, item: &'a Item) -> Case<'a> {
         let arguments = Some(call.wire.part(call.wire.parts.arguments));
-        Case { by: &call.by, item, arguments, tainted: false }
+        Case { by: &call.by, item, arguments, tainted: self.taints.has(call) }
     }
 
     /// What the mildest call of `item` would meet.
@@ -342,6 +344,10 @@ impl Gate {
     }
 
     async fn run(&self, permit: Permit) -> Result<Reply, Failure> {
+        // Before anything is answered: progress and questions of the call are its server's words too.
+        if self.policy.taints(&permit.item) {
+            self.taints.mark(&permit.call);
+        }
         let source = self.source(&permit.item.server)?;
         self.ensure_started(source)?;
         let server = permit.item.server.clone();

@@ -18,6 +18,7 @@ pub mod policy;
 pub mod ports;
 pub mod refusal;
 pub mod state;
+mod taint;
 pub mod words;
 
 pub use approval::{

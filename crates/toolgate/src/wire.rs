@@ -2,15 +2,20 @@
 //! Nothing else knows every crate.
 
 mod doors;
+mod govern;
 mod logging;
 mod options;
+mod requesters;
 mod settle;
+mod states;
 mod token;
 
 pub use doors::System;
-pub use logging::{Log, start_logging};
+pub use govern::{Approver, desk};
+pub use logging::{Log, log_file, start_logging};
 pub use options::client_limits;
 pub use settle::settled;
+pub use states::{ask, refused, status, statuses};
 pub use token::Token;
 
 use std::collections::HashMap;
@@ -56,14 +61,20 @@ pub struct House {
 /// # Errors
 /// A configuration that cannot be served safely, an unknown server, a ledger that cannot be opened.
 pub fn build(config: &Config, env: &Env, selection: &Selection) -> Result<House, Failure> {
-    build_with(config, env, selection, &[])
+    build_with(config, env, selection, &[], Approver::Elsewhere(Duration::ZERO))
 }
 
-/// The same, with secrets of our own to mask beside those of the servers.
+/// The same, with secrets of our own to mask beside those of the servers, and somebody to ask.
 ///
 /// # Errors
 /// As [`build`].
-pub fn build_with(config: &Config, env: &Env, selection: &Selection, own: &[Secret]) -> Result<House, Failure> {
+pub fn build_with(
+    config: &Config,
+    env: &Env,
+    selection: &Selection,
+    own: &[Secret],
+    approver: Approver,
+) -> Result<House, Failure> {
     // Only the first of many builds in one process can install it, and one is enough.
     let _ = rustls::crypto::ring::default_provider().install_default();
     config.sound().map_err(|problem| Failure::from(problem.clone()))?;
@@ -76,7 +87,8 @@ pub fn build_with(config: &Config, env: &Env, selection: &Selection, own: &[Secr
     let (links, left_out) = links(config, &servers, env, selection)?;
     servers.retain(|server| links.iter().any(|link| link.name.as_str() == server.name));
     let secrets = options::secrets(&servers, env);
-    let masks = Arc::new(Masks::new(secrets.iter().chain(own)));
+    let masks = Arc::new(govern::masks(config, &servers, secrets.iter().chain(own))?);
+    let policy = Arc::new(Policy::new(govern::policy(config, &servers, selection)));
     let catalog = Arc::new(Catalog::new(options::names(&servers, selection), options::naming(config, &servers)));
     let hub = Arc::new(Hub::new(masks.clone(), gate::Limits::default().notices));
     let tasks = TaskTracker::new();
@@ -99,11 +111,11 @@ pub fn build_with(config: &Config, env: &Env, selection: &Selection, own: &[Secr
     let (recorder, ends) = recorder(config, &masks)?;
     let gate = Arc::new(Gate::new(Assembly {
         catalog,
-        policy: Policy::of_servers(options::rules(&servers, selection)),
+        policy,
         recorder,
         masks,
         hub,
-        approvals: gate::Approvals::nobody(Arc::new(System), Arc::new(System)),
+        approvals: govern::approvals(config, approver),
         ids: Arc::new(System),
         sources,
     }));
@@ -159,7 +171,7 @@ fn links(
 
 fn recorder(config: &Config, masks: &Arc<Masks>) -> Result<(Recorder, JoinHandle<()>), Failure> {
     let system = Arc::new(System);
-    let arguments = gate::Arguments::nothing(masks.clone());
+    let arguments = govern::arguments(config, masks)?;
     let audit = config.state_dir().join("audit");
     let segments = store::Segments::open(&audit, options::ledger_door()).map_err(|error| {
         Failure::new(Code::StoreUnavailable, "the ledger cannot be opened")

@@ -15,6 +15,7 @@ mod number;
 mod pattern;
 mod plan;
 mod predicate;
+mod strangers;
 
 pub use compile::Policy;
 pub use decision::{Asker, Decision, Denial, Grant, Question};

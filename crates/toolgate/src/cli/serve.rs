@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Context, runtime};
 use crate::config::{Config, Profile};
 use crate::ui::Failure;
-use crate::wire::{self, Log, Selection};
+use crate::wire::{self, Approver, Log, Selection};
 use gate::Code;
 use gate::{Face, ServerName};
 
@@ -60,7 +60,7 @@ pub fn run(args: &ServeArgs, cx: &Context) -> Result<(), Failure> {
         None => (Selection::Enabled, Face::All),
     };
     runtime::block_on(async {
-        let house = wire::build(&config, &cx.env, &selection)?;
+        let house = wire::build_with(&config, &cx.env, &selection, &[], Approver::Configured)?;
         house.warn(&cx.ui);
         if let Err(failure) = wire::require(&house, &config).await {
             house.stop().await;

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Context, runtime, serve};
 use crate::ui::{Failure, Report};
-use crate::wire::{self, Log, Selection, Token};
+use crate::wire::{self, Approver, Log, Selection, Token};
 use downstream::{Auth, HttpOptions};
 use gate::Code;
 use gate::Face;
@@ -43,7 +43,7 @@ pub fn run(args: &UpArgs, cx: &Context) -> Result<(), Failure> {
         let listener = TcpListener::bind(listen).await.map_err(|error| busy(listen, error))?;
         let address = listener.local_addr().map_err(|error| Failure::io("listen", error))?;
         let own: Vec<_> = token.iter().map(|token| gate::Secret::new(token.expose())).collect();
-        let house = wire::build_with(&config, &cx.env, &Selection::Enabled, &own)?;
+        let house = wire::build_with(&config, &cx.env, &Selection::Enabled, &own, Approver::Configured)?;
         house.warn(&cx.ui);
         if let Err(failure) = wire::require(&house, &config).await {
             house.stop().await;

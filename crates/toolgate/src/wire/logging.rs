@@ -25,7 +25,7 @@ pub enum Log {
 pub fn start_logging(env: &Env, home: &Path, log: Log) {
     let terminal = EnvFilter::new(env.filled("RUST_LOG").unwrap_or("off"));
     let to_terminal = fmt::layer().with_writer(std::io::stderr).with_ansi(false).with_filter(terminal);
-    let file = if log == Log::File { open(&home.join("log")).ok() } else { None };
+    let file = if log == Log::File { open(&log_file(home)).ok() } else { None };
     let to_file = file.map(|file| {
         let wanted = EnvFilter::new("warn,mcp=info,mcp::client=warn");
         fmt::layer().with_writer(Mutex::new(file)).with_ansi(false).with_filter(wanted)
@@ -34,8 +34,12 @@ pub fn start_logging(env: &Env, home: &Path, log: Log) {
     let _ = tracing_subscriber::registry().with(to_terminal).with(to_file).try_init();
 }
 
-fn open(dir: &Path) -> std::io::Result<File> {
-    std::fs::create_dir_all(dir)?;
-    let path: PathBuf = dir.join("toolgate.log");
+/// The file that processes which serve log to. `home` is `$CODEX_HOME`.
+pub fn log_file(home: &Path) -> PathBuf {
+    home.join("log").join("toolgate.log")
+}
+
+fn open(path: &Path) -> std::io::Result<File> {
+    path.parent().map_or(Ok(()), std::fs::create_dir_all)?;
     OpenOptions::new().create(true).append(true).mode(0o600).open(path)
 }

@@ -1,17 +1,16 @@
 //! One server's configuration, as each room wants to hear it.
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-use super::{Modes, Selection, System};
+use super::{Selection, System};
 use crate::config::{self, ApprovalMode, Config, Env, Http, Prefix, Server, Stdio, ToolNames, Transport};
 use crate::ui::Failure;
 use gate::Code;
 use gate::ports::Source;
-use gate::{Catalog, Mode, Naming, PrefixStyle, Secret, ServerName, ServerRules};
+use gate::{Catalog, Mode, Naming, PrefixStyle, Secret, ServerName};
 
 /// Tells a server the homes of the gates above it, so that a gate among its own servers is found out.
 const WITHIN: &str = "TOOLGATE_WITHIN";
@@ -61,25 +60,8 @@ fn prefix(prefix: Prefix) -> PrefixStyle {
     }
 }
 
-/// The rules of every server.
-pub fn rules(servers: &[&Server], selection: &Selection) -> HashMap<ServerName, ServerRules> {
-    let builtin = (*selection == Selection::Builtin).then(|| (ServerName::from(BUILTIN), ServerRules::default()));
-    servers.iter().map(|server| (server.name.as_str().into(), rules_of(server))).chain(builtin).collect()
-}
-
-fn rules_of(server: &Server) -> ServerRules {
-    let tool_modes: Modes = server.tool_approvals.iter().map(|(tool, m)| (tool.clone(), mode(*m))).collect();
-    ServerRules {
-        enabled_tools: server.enabled_tools.clone(),
-        disabled_tools: server.disabled_tools.clone(),
-        read_only: server.read_only,
-        default_mode: Some(mode(server.default_approval)),
-        tool_modes,
-        ..ServerRules::default()
-    }
-}
-
-fn mode(mode: ApprovalMode) -> Mode {
+/// An approval mode, in the gate's words.
+pub fn mode(mode: ApprovalMode) -> Mode {
     match mode {
         ApprovalMode::Auto => Mode::Auto,
         ApprovalMode::Prompt => Mode::Prompt,

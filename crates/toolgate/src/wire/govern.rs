@@ -1,0 +1,164 @@
+//! What governs calls, as each room wants to hear it: policy, approvals, masks, what is recorded of arguments.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::options::{BUILTIN, mode};
+use super::{Modes, Selection, System, requesters};
+use crate::config::{self, AuditArgs, Config, Server, Trust};
+use crate::ui::Failure;
+use gate::policy::{Barred, RuleId};
+use gate::ports::{Desk, Paths};
+use gate::{ApprovalRules, Approvals, Arguments, Code, KeepArguments, Masks, PolicySource, ServerName, ServerRules};
+
+/// How long a call waits out of band when nobody wrote how long: below the minute after which the clients of the
+/// official SDKs give up. The question outlives it.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Who may be asked for a person's word, and how long a call waits for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Approver {
+    /// Whoever the configuration says; agents call.
+    Configured,
+    /// The person at this terminal, by the client that we are ourselves.
+    Terminal,
+    /// Nobody is there: a call waits this long for an answer from elsewhere.
+    Elsewhere(Duration),
+}
+
+impl Approver {
+    /// Whether what the client's user answers is the approval.
+    pub fn by_client(self, config: &Config) -> bool {
+        match self {
+            Self::Configured => config.approvals.by_client,
+            Self::Terminal => true,
+            Self::Elsewhere(_) => false,
+        }
+    }
+
+    fn patience(self, config: &Config) -> Duration {
+        match self {
+            Self::Configured | Self::Terminal if config.approvals.timeout_written => config.approvals.timeout,
+            Self::Configured | Self::Terminal => PATIENCE,
+            Self::Elsewhere(patience) => patience,
+        }
+    }
+}
+
+/// How people are asked. Opens nothing: the database is made when it is first needed.
+pub fn approvals(config: &Config, approver: Approver) -> Approvals {
+    let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+    let rules = ApprovalRules {
+        lifetime: micros(config.approvals.timeout),
+        patience: micros(approver.patience(config)),
+        requesters: requesters::of_this_process(approver == Approver::Configured),
+        ..ApprovalRules::default()
+    };
+    Approvals::new(desk(config), Arc::new(System), Arc::new(System), rules)
+}
+
+/// Where questions to people lie.
+pub fn desk(config: &Config) -> Arc<dyn Desk> {
+    Arc::new(store::db::Db::at(config.state_dir().join(store::db::FILE), Arc::new(System)))
+}
+
+/// Everything the policy of these servers is compiled from.
+pub fn policy(config: &Config, servers: &[&Server], selection: &Selection) -> PolicySource {
+    let settings = &config.policy;
+    PolicySource {
+        managed: settings.managed.clone(),
+        rules: settings.rules.clone(),
+        servers: rules(servers, selection),
+        high_impact: settings.high_impact.clone(),
+        workspace: settings.workspace.clone(),
+        team: settings.team.clone(),
+        paths: Some(Arc::new(Links)),
+    }
+}
+
+/// The rules of every server.
+fn rules(servers: &[&Server], selection: &Selection) -> HashMap<ServerName, ServerRules> {
+    let own = ServerRules { trusted: true, ..ServerRules::default() };
+    let builtin = (*selection == Selection::Builtin).then(|| (ServerName::from(BUILTIN), own));
+    servers.iter().map(|server| (server.name.as_str().into(), rules_of(server))).chain(builtin).collect()
+}
+
+fn rules_of(server: &Server) -> ServerRules {
+    let tool_modes: Modes = server.tool_approvals.iter().map(|(tool, m)| (tool.clone(), mode(*m))).collect();
+    ServerRules {
+        enabled_tools: server.enabled_tools.clone(),
+        disabled_tools: server.disabled_tools.clone(),
+        read_only: server.read_only,
+        trusted: server.trust == Trust::Trusted,
+        default_mode: server.default_approval.map(mode),
+        tool_modes,
+        declared: server.tools.iter().map(|(tool, said)| (tool.clone(), said.declared)).collect(),
+        barred: server.barred.as_ref().map(|barred| Barred {
+            rule: RuleId(barred.rule.as_str().into()),
+            why: barred.why.clone(),
+        }),
+    }
+}
+
+/// Resolves links as the system would, as far down as there is anything.
+#[derive(Debug)]
+struct Links;
+
+impl Paths for Links {
+    fn resolve(&self, path: &Path) -> Option<PathBuf> {
+        let mut rest = Vec::new();
+        let mut existing = path;
+        loop {
+            match existing.canonicalize() {
+                Ok(resolved) => return Some(rest.iter().rev().fold(resolved, |path, name| path.join(name))),
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                Err(_) => return None,
+            }
+            // A link that leads nowhere is there, and what it will lead to cannot be told.
+            if existing.symlink_metadata().is_ok() {
+                return None;
+            }
+            rest.push(existing.file_name()?);
+            existing = existing.parent()?;
+        }
+    }
+}
+
+/// How arguments are recorded.
+///
+/// # Errors
+/// When the key of their digests cannot be read or made.
+pub fn arguments(config: &Config, masks: &Arc<Masks>) -> Result<Arguments, Failure> {
+    let keep = match config.audit.args {
+        AuditArgs::Masked => KeepArguments::Masked,
+        AuditArgs::Digest => KeepArguments::Digest,
+        AuditArgs::None => return Ok(Arguments::nothing(masks.clone())),
+    };
+    let key = key(config, "audit.hmac")?;
+    Ok(Arguments { keep, key, masks: masks.clone() })
+}
+
+/// One of the keys of this home, made at its first use.
+///
+/// # Errors
+/// When it cannot be read or made.
+pub fn key(config: &Config, name: &str) -> Result<[u8; 32], Failure> {
+    let path = config.state_dir().join(name);
+    let bytes = store::load_or_make(&path, 32).map_err(|error| {
+        Failure::new(Code::StoreUnavailable, format!("the key `{name}` cannot be read or made"))
+            .caused_by(error)
+            .hint("check permissions and space of the `toolgate` directory")
+    })?;
+    Ok(bytes.try_into().expect("as long as was asked for"))
+}
+
+/// What is masked.
+///
+/// # Errors
+/// A pattern of the configuration that is none.
+pub fn masks<'a>(config: &Config, servers: &[&Server], secrets: impl IntoIterator<Item = &'a gate::Secret>) -> Result<Masks, Failure> {
+    let _ = (config, servers, config::Detect::All);
+    Ok(Masks::new(secrets))
+}

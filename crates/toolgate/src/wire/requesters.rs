@@ -1,0 +1,73 @@
+//! Which processes ask: the gate, and the client that started it. Whoever runs beneath them may not answer for the
+//! person they ask.
+
+use gate::approval::Process;
+
+/// Programs that merely start others; behind one of these the client is looked for further up.
+const LAUNCHERS: [&str; 12] = ["sh", "bash", "dash", "zsh", "fish", "ksh", "env", "npx", "npm", "uvx", "uv", "node"];
+
+/// How far up a client is looked for.
+const MOST_LAUNCHERS: usize = 4;
+
+/// This process, and (`with_client`) the one that started it, with whatever launcher stands between.
+pub fn of_this_process(with_client: bool) -> Vec<Process> {
+    let own = std::process::id();
+    let mut found: Vec<Process> = read(own).map(|stat| stat.process).into_iter().collect();
+    let mut parent = read(own).map(|stat| stat.parent).filter(|_| with_client);
+    for _ in 0..MOST_LAUNCHERS {
+        let Some(stat) = parent.filter(|pid| *pid > 1).and_then(read) else { break };
+        found.push(stat.process);
+        // A shell that leads its session is somebody's terminal, and what is above it is no client.
+        let launches = LAUNCHERS.contains(&&*stat.name) && stat.session != stat.process.pid;
+        parent = launches.then_some(stat.parent);
+    }
+    found
+}
+
+/// What `/proc` says of a process.
+struct Stat {
+    process: Process,
+    name: String,
+    parent: u32,
+    session: u32,
+}
+
+fn read(pid: u32) -> Option<Stat> {
+    parse(pid, &std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+}
+
+/// Fields are counted from the end of the name, which may hold anything (proc_pid_stat(5)).
+fn parse(pid: u32, stat: &str) -> Option<Stat> {
+    let (head, tail) = stat.rsplit_once(')')?;
+    let fields: Vec<&str> = tail.split_ascii_whitespace().collect();
+    let number = |field: usize| fields.get(field - 3)?.parse::<u64>().ok();
+    let small = |field: usize| u32::try_from(number(field)?).ok();
+    Some(Stat {
+        process: Process { pid, started: number(22)? },
+        name: head.split_once('(')?.1.to_owned(),
+        parent: small(4)?,
+        session: small(6)?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_fields_are_those_of_the_manual() {
+        let stat = "42 (a) b) S 7 8 9 0 -1 4194304 98 0 0 0 1 2 3 4 20 0 1 0 1112140 3133440 384";
+        let stat = parse(42, stat).expect("whole");
+        assert_eq!((stat.process, &*stat.name), (Process { pid: 42, started: 1_112_140 }, "a) b"));
+        assert_eq!((stat.parent, stat.session), (7, 9));
+        assert!(parse(42, "42 (a) S 7").is_none());
+    }
+
+    #[test]
+    fn this_process_and_the_one_that_started_it_ask() {
+        let asking = of_this_process(true);
+        assert_eq!(asking[0].pid, std::process::id());
+        assert!(asking.len() >= 2 || std::os::unix::process::parent_id() <= 1, "{asking:?}");
+        assert_eq!(of_this_process(false).len(), 1);
+    }
+}

@@ -1,0 +1,135 @@
+//! Where every configured server stands: those of a running gate by their links, all others by the configuration
+//! alone. One report for `list`, `status`, `test` and whoever serves it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{House, options, settled};
+use crate::config::{Config, Env, Server, ServerError, Transport};
+use gate::ports::Source;
+use gate::state::{Auth, Status};
+use gate::{Failure, Masks, Refusal, State};
+use upstream::Upstream;
+
+/// How much longer than its own timeouts a server is waited for; they bound every step by themselves.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// All configured servers by name, usable or not. Without a `house` nothing was started, and nothing is by this.
+pub fn statuses(config: &Config, env: &Env, house: Option<&House>) -> Vec<Status> {
+    let names = config.servers.keys().chain(config.bad.iter().map(|bad| &bad.name));
+    let mut all: Vec<_> = names.map(|name| status(config, env, house, name)).collect();
+    all.sort_by(|one, other| one.name.cmp(&other.name));
+    all
+}
+
+/// One server by name; whether there is such a server is part of the answer.
+pub fn status(config: &Config, env: &Env, house: Option<&House>, name: &str) -> Status {
+    if let Some(up) = house.and_then(|house| house.upstream(name)) {
+        return up.status();
+    }
+    if let Some(bad) = config.bad.iter().find(|bad| bad.name == name) {
+        return unusable(bad);
+    }
+    match config.servers.get(name) {
+        Some(server) => at_rest(config, server, env),
+        None => Status::new(name, State::MissingConfig).with_next(similar(config, name)),
+    }
+}
+
+fn similar(config: &Config, name: &str) -> Option<String> {
+    crate::cli::unknown_server(name, config).hint
+}
+
+fn unusable(bad: &ServerError) -> Status {
+    let problem = &bad.problem;
+    let state = if problem.message == crate::config::NO_TRANSPORT { State::NoTransport } else { State::Misconfigured };
+    let status = Status::new(bad.name.as_str(), state);
+    status.in_state(state, Some(format!("cannot be used as written: {problem}"))).with_next(problem.hint.clone())
+}
+
+/// A server that nobody starts.
+fn at_rest(config: &Config, server: &Server, env: &Env) -> Status {
+    let status = Status { auth_status: auth(server), ..Status::new(server.name.as_str(), State::NotStarted) };
+    if let Some((state, reason)) = off(server, env) {
+        return status.in_state(state, reason);
+    }
+    let link = match options::upstream(config, server, env) {
+        Ok(link) => link,
+        Err(failure) => {
+            let state = if failure.code == gate::Code::UpstreamAuthRequired {
+                State::AuthRequired
+            } else {
+                State::Misconfigured
+            };
+            let reason = unset_token(server, env).unwrap_or_else(|| format!("cannot be reached: {failure}"));
+            return status.in_state(state, Some(reason)).with_next(failure.hint);
+        }
+    };
+    let secrets = options::secrets(&[server], env);
+    upstream::at_rest(&config.state_dir(), &link, &Masks::new(secrets.iter()))
+}
+
+/// Who switched it off, if anybody did.
+fn off(server: &Server, env: &Env) -> Option<(State, Option<String>)> {
+    if let Some(barred) = &server.barred {
+        let state = State::disabled_because(barred.reason).unwrap_or(State::DisabledByRequirements);
+        return Some((state, Some(format!("may not be used: {}", barred.why))));
+    }
+    if !server.enabled {
+        return Some((State::DisabledByUser, None));
+    }
+    options::is_ourselves(server, env).then_some((State::DisabledAsItself, None))
+}
+
+fn unset_token(server: &Server, env: &Env) -> Option<String> {
+    let Transport::Http(http) = &server.transport else { return None };
+    let variable = http.bearer_token_env_var.as_deref().filter(|variable| env.filled(variable).is_none())?;
+    Some(format!("wants a token, and the environment variable {variable} that would hold it is not set"))
+}
+
+fn auth(server: &Server) -> Auth {
+    match &server.transport {
+        Transport::Stdio(_) => Auth::Unsupported,
+        Transport::Http(http) if http.bearer_token_env_var.is_some() => Auth::BearerToken,
+        Transport::Http(_) => Auth::Unknown,
+    }
+}
+
+/// Starts all servers of a house at once, waits until each has listed what it has or cannot, and reports them
+/// among all that are configured.
+pub async fn ask(config: &Config, env: &Env, house: &House) -> Vec<Status> {
+    let refused = futures_util::future::join_all(house.upstreams.iter().map(|up| start(house, up))).await;
+    let mut all = statuses(config, env, Some(house));
+    for (name, state, reason) in refused.into_iter().flatten() {
+        if let Some(at) = all.iter().position(|status| status.name == name) {
+            let status = all.swap_remove(at).in_state(state, Some(reason));
+            all.push(status);
+        }
+    }
+    all.sort_by(|one, other| one.name.cmp(&other.name));
+    all
+}
+
+/// Starts one server and waits; the state it has because it may not be started, if it may not.
+async fn start(house: &House, up: &Arc<Upstream>) -> Option<(String, State, String)> {
+    match house.gate.start(up.name()) {
+        Ok(()) => {
+            // How it ended shows in its status.
+            let _ = tokio::time::timeout(up.patience() + GRACE, settled(up)).await;
+            None
+        }
+        Err(Failure::Broke(_)) => None,
+        Err(Failure::Refused(refusal)) => {
+            Some((up.name().to_string(), refused(&refusal), format!("may not be started: {refusal}")))
+        }
+    }
+}
+
+/// The state of a server whose start was refused.
+pub fn refused(refusal: &Refusal) -> State {
+    match refusal {
+        Refusal::Unapproved(_) => State::NeedsApproval,
+        Refusal::Denied(_) => State::DisabledByPolicy,
+        _ => State::NotStarted,
+    }
+}
