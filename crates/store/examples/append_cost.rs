@@ -5,7 +5,7 @@
 use gate::ports::{Clock, Ids, Ledger};
 use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
-use store::{Door, Segments};
+use store::{Against, Door, Segments, Signer};
 use uuid::Uuid;
 
 struct World;
@@ -29,7 +29,7 @@ const ROUNDS: u32 = 50_000;
 
 fn main() {
     let dir = std::env::args().nth(1).map_or_else(|| std::env::temp_dir().join("append_cost"), Into::into);
-    let door = Door { clock: Arc::new(World), ids: Arc::new(World), tool: "append_cost".into() };
+    let door = Door { clock: Arc::new(World), ids: Arc::new(World), tool: "append_cost".into(), signer: Signer::from_seed(&[1; 32]).into() };
     let ledger = Segments::open(&dir, door).expect("a directory");
     let events: Vec<_> = (0..ROUNDS).map(|_| attempt(&World.fresh().to_string())).collect();
     let ends: Vec<_> = events.iter().map(|(id, _)| end(id)).collect();
@@ -45,7 +45,9 @@ fn main() {
     }
     ledger.close().expect("room");
     let begin = Instant::now();
-    let report = store::verify(&dir).expect("readable");
+    let signer = Signer::from_seed(&[1; 32]);
+    let against = Against { key: Some(signer.public()), heads: None };
+    let report = store::verify(&dir, against).expect("readable");
     println!("verified {} lines in {:?}: {:?}", report.lines, begin.elapsed(), report.first_bad);
 }
 
@@ -57,7 +59,7 @@ fn cpu_nanos() -> u64 {
 
 fn attempt(id: &str) -> (String, String) {
     let event = format!(
-        r#"{{"event":"attempt","id":"{id}","ts":1795208400000000,"by":"local","target":"tool","asked":"everything__echo","server":"everything","name":"echo","args_sha256":"{}","args_bytes":22,"client":"codex-mcp-client","thread":"0199b3a2-6a3c-7f70-a5ff-4a2ddae8f0c1","decision":"allow","rule":"mcp_servers.everything.default_tools_approval_mode = auto","policy":"{}"}}"#,
+        r#"{{"event":"attempt","id":"{id}","ts":1795208400000000,"effect":"read","by":"local","target":"tool","asked":"everything__echo","server":"everything","name":"echo","args_sha256":"{}","args_bytes":22,"client":"codex-mcp-client","thread":"0199b3a2-6a3c-7f70-a5ff-4a2ddae8f0c1","decision":"allow","rule":"mcp_servers.everything.default_tools_approval_mode = auto","policy":"{}"}}"#,
         "a".repeat(64),
         "b".repeat(16)
     );

@@ -22,6 +22,17 @@ pub(crate) trait Disk: Send + Sync {
         file.set_len(length)
     }
 
+    /// Asks for room in the file from `from` up to `upto`, without making it longer. `false` where a file system
+    /// cannot promise room.
+    fn reserve(&self, file: &File, from: u64, upto: u64) -> io::Result<bool> {
+        use rustix::io::Errno;
+        match rustix::fs::fallocate(file, rustix::fs::FallocateFlags::KEEP_SIZE, from, upto - from) {
+            Ok(()) => Ok(true),
+            Err(Errno::NOTSUP | Errno::NOSYS | Errno::INVAL | Errno::PERM) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// Returns when the file's content is on the disk.
     fn sync(&self, file: &File) -> io::Result<()> {
         file.sync_data()

@@ -36,22 +36,32 @@
 //! A chain without a key shows changes by whoever cannot rewrite all of what follows. It does not show that a
 //! whole chain was deleted, nor that the end of an unfinished one was cut off at a line.
 
+pub mod approver;
 mod chain;
+mod checkpoint;
+pub mod db;
 mod disk;
+mod draft;
 mod events;
+mod heads;
+pub mod keys;
 mod names;
 mod pieces;
+mod prune;
 mod read;
 mod recover;
 mod segments;
 mod synced;
+mod tree;
 mod verify;
 
 pub use chain::MAX_LINE_BYTES;
+pub use keys::{KeyError, PublicKey, Signer, load_or_make};
+pub use prune::Retention;
 pub use read::{Filter, Lines, read};
 pub use recover::{RecoverError, Recovered, recover};
-pub use segments::{Door, OpenError, SEGMENT_BYTES, Segments};
-pub use verify::{Bad, Report, VerifyError, verify};
+pub use segments::{Door, OpenError, Options, SEGMENT_BYTES, Segments};
+pub use verify::{Against, Bad, Report, VerifyError, verify};
 
 #[cfg(test)]
 mod testing;

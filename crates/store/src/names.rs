@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 /// In which state a part is, by its file's name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum State {
     /// Its writer lives, or died without closing it.
     Unfinished,
@@ -17,7 +17,7 @@ pub(crate) enum State {
 }
 
 /// The name of one part of a chain: `<time>-<uuid>-<part>[.<state>].jsonl`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Name {
     /// When the chain began, as `20261120T210000Z`.
     pub time: Box<str>,

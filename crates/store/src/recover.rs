@@ -3,11 +3,13 @@
 //! A segment whose writer lives is locked and never touched. Nothing is ever deleted but an empty file.
 
 use crate::chain::{Link, Sealed};
-use crate::events::{Mark, Open, Own, seal_ending};
+use crate::draft::Draft;
+use crate::events::{Mark, Open, Own};
+use crate::heads;
 use crate::names::{Name, State, list};
 use crate::pieces::Pieces;
-use crate::segments::path_of;
-use gate::ports::Clock;
+use crate::segments::{Door, path_of};
+use crate::tree::{Frontier, unhex};
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
@@ -21,6 +23,8 @@ pub struct Recovered {
     pub closed: usize,
     /// Attempts that were ended as lost.
     pub lost: usize,
+    /// How many of those may have had effects.
+    pub in_doubt: usize,
     /// Bytes that were moved to `.torn` files.
     pub torn_bytes: u64,
     /// Segments that somebody changed. They are renamed to `.damaged.jsonl` and otherwise left alone.
@@ -44,12 +48,12 @@ pub struct RecoverError {
 ///
 /// # Errors
 /// [`RecoverError`] if the directory cannot be listed. A directory that does not exist has nothing to recover.
-pub fn recover(dir: &Path, clock: &dyn Clock) -> Result<Recovered, RecoverError> {
+pub fn recover(dir: &Path, door: &Door) -> Result<Recovered, RecoverError> {
     let names = list(dir).map_err(|source| RecoverError { dir: dir.to_owned(), source })?.segments;
     let mut done = Recovered::default();
     for name in names.iter().filter(|name| name.state == State::Unfinished) {
         let path = path_of(dir, name);
-        if let Err(error) = (Case { dir, name, path: &path, clock }).recover(&mut done) {
+        if let Err(error) = (Case { dir, name, path: &path, door }).recover(&mut done) {
             done.failed.push((path, error.to_string()));
         }
     }
@@ -61,7 +65,7 @@ struct Case<'a> {
     dir: &'a Path,
     name: &'a Name,
     path: &'a Path,
-    clock: &'a dyn Clock,
+    door: &'a Door,
 }
 
 impl Case<'_> {
@@ -72,7 +76,7 @@ impl Case<'_> {
             // Its writer died between creating and writing it, or is about to lock it and will notice.
             return std::fs::remove_file(self.path);
         }
-        let survey = Survey::read(&mut file, self.name)?;
+        let survey = Survey::read(&mut file, self.name, self.door)?;
         if survey.changed {
             let aside = path_of(self.dir, &self.name.with(State::Damaged));
             std::fs::rename(self.path, &aside)?;
@@ -84,8 +88,10 @@ impl Case<'_> {
         }
         done.torn_bytes += move_torn(&mut file, self.path, survey.good_end)?;
         if !self.has_successor() {
-            done.lost += self.end(&mut file, &survey)?;
+            self.end(&mut file, &survey, done)?;
         }
+        // Cuts off what the dead writer had reserved, too.
+        file.set_len(file.metadata()?.len())?;
         file.sync_all()?;
         std::fs::rename(self.path, path_of(self.dir, &self.name.with(State::Closed)))?;
         done.closed += 1;
@@ -100,20 +106,31 @@ impl Case<'_> {
         Ok(())
     }
 
-    /// Appends the missing ends and the `close` event. Returns how many ends were missing.
-    fn end(&self, file: &mut File, survey: &Survey) -> io::Result<usize> {
-        if survey.closed {
-            return Ok(0);
+    /// Appends the missing ends, the `close` event and the checkpoint over them.
+    fn end(&self, file: &mut File, survey: &Survey, done: &mut Recovered) -> io::Result<()> {
+        if survey.closed && survey.signed {
+            return Ok(());
         }
-        let torn = std::fs::metadata(torn_path(self.path)).map_or(0, |metadata| metadata.len());
-        let mut lines = Vec::new();
-        seal_ending(survey.link, &survey.open, "recovered", torn, self.clock.wall_micros(), &mut lines)
-            .map_err(io::Error::other)?;
-        if let Err(error) = file.write_all(&lines) {
+        let ts = self.door.clock.wall_micros();
+        let Survey { link, tree, open, .. } = survey;
+        let (signer, chain, tree) = (&*self.door.signer, &*self.name.chain, tree.clone());
+        let mut draft = Draft { signer, chain, ts, link: *link, tree, bytes: Vec::new(), signed: None };
+        let drafted = if survey.closed {
+            draft.checkpoint()
+        } else {
+            let torn = std::fs::metadata(torn_path(self.path)).map_or(0, |metadata| metadata.len());
+            draft.ending(open, "recovered", torn)
+        };
+        drafted.map_err(io::Error::other)?;
+        if let Err(error) = file.write_all(&draft.bytes) {
             file.set_len(survey.good_end)?;
             return Err(error);
         }
-        Ok(survey.open.len())
+        if !survey.closed {
+            done.lost += open.len();
+            done.in_doubt += open.in_doubt();
+        }
+        heads::post(self.dir, draft.signed.as_slice())
     }
 
     /// Whether the chain goes on in another part, which then holds the attempts still open here.
@@ -122,7 +139,7 @@ impl Case<'_> {
         [State::Closed, State::Unfinished, State::Damaged].into_iter().any(|state| {
             let name = next.with(state);
             File::open(path_of(self.dir, &name))
-                .and_then(|mut file| Survey::read_head(&mut file, &name))
+                .and_then(|mut file| Survey::read_head(&mut file, &name, self.door))
                 .is_ok_and(|survey| survey.begun)
         })
     }
@@ -152,29 +169,45 @@ struct Survey {
     link: Link,
     /// Where that line ends.
     good_end: u64,
+    /// The tree over all lines up to that one.
+    tree: Frontier,
     open: Open,
     /// Whether the head is complete.
     begun: bool,
-    /// Whether the last line is a `close` event.
+    /// Whether there is a `close` event.
     closed: bool,
+    /// Whether the last line is a checkpoint.
+    signed: bool,
     /// Whether lines follow that belong to no chain, or not to this one: no crash leaves that behind.
     changed: bool,
 }
 
 impl Survey {
-    fn read(file: &mut File, name: &Name) -> io::Result<Self> {
-        Self::read_until(file, name, |_| false)
+    fn read(file: &mut File, name: &Name, door: &Door) -> io::Result<Self> {
+        Self::read_until(file, name, door, |_| false)
     }
 
-    fn read_head(file: &mut File, name: &Name) -> io::Result<Self> {
-        Self::read_until(file, name, |survey| survey.begun)
+    fn read_head(file: &mut File, name: &Name, door: &Door) -> io::Result<Self> {
+        Self::read_until(file, name, door, |survey| survey.begun)
     }
 
-    fn read_until(file: &mut File, name: &Name, enough: impl Fn(&Self) -> bool) -> io::Result<Self> {
+    fn new() -> Self {
+        Self {
+            link: Link::START,
+            good_end: 0,
+            tree: Frontier::default(),
+            open: Open::default(),
+            begun: false,
+            closed: false,
+            signed: false,
+            changed: false,
+        }
+    }
+
+    fn read_until(file: &mut File, name: &Name, door: &Door, enough: impl Fn(&Self) -> bool) -> io::Result<Self> {
         file.seek(SeekFrom::Start(0))?;
         let mut pieces = Pieces::new(BufReader::with_capacity(64 * 1024, file));
-        let mut survey =
-            Self { link: Link::START, good_end: 0, open: Open::default(), begun: false, closed: false, changed: false };
+        let mut survey = Self::new();
         let mut carried = None;
         let mut bad = false;
         while let Some(piece) = pieces.next()? {
@@ -183,12 +216,11 @@ impl Survey {
                 continue;
             };
             let follows =
-                if survey.good_end == 0 { head_of(&line, name, &mut carried) } else { survey.link.leads_to(&line) };
-            if bad || !follows {
+                if survey.good_end == 0 { survey.head(&line, name, &mut carried) } else { survey.link.leads_to(&line) };
+            if bad || !follows || !survey.take(&line, piece.end, &mut carried, door) {
                 survey.changed = true;
                 return Ok(survey);
             }
-            survey.take(&line, piece.end, &mut carried);
             if enough(&survey) {
                 break;
             }
@@ -196,34 +228,54 @@ impl Survey {
         Ok(survey)
     }
 
-    fn take(&mut self, line: &Sealed<'_>, end: u64, carried: &mut Option<usize>) {
-        self.link = line.link();
-        self.good_end = end;
-        self.closed = false;
+    /// Takes one line. `false` if it is a checkpoint that is not true.
+    fn take(&mut self, line: &Sealed<'_>, end: u64, carried: &mut Option<usize>, door: &Door) -> bool {
+        self.signed = false;
         match own(line) {
-            Some(Own::Carried { open, .. }) => {
-                open.iter().for_each(|id| self.open.add(id));
-                *carried = carried.map(|left| left.saturating_sub(open.len()));
+            Some(Own::Carried { open, read, .. }) => {
+                open.iter().for_each(|id| self.open.add(id, true));
+                read.iter().for_each(|id| self.open.add(id, false));
+                *carried = carried.map(|left| left.saturating_sub(open.len() + read.len()));
+            }
+            Some(Own::Checkpoint(checkpoint)) => {
+                let true_root = checkpoint.size == self.tree.size() && checkpoint.root() == Some(self.tree.root());
+                if !true_root || !checkpoint.is_signed_by(door.signer.public()) {
+                    return false;
+                }
+                self.signed = true;
             }
             Some(Own::Close { .. }) => self.closed = true,
             _ => self.open.apply(&Mark::of(line.line)),
         }
+        self.link = line.link();
+        self.good_end = end;
+        self.tree.push(&line.hash);
         self.begun |= *carried == Some(0);
+        true
+    }
+
+    /// Whether `line` is the first of the part called `name`. Notes how many attempts it carries.
+    fn head(&mut self, line: &Sealed<'_>, name: &Name, carried: &mut Option<usize>) -> bool {
+        let Some(Own::Segment { chain, part, carried: count, tree, .. }) = own(line) else { return false };
+        *carried = Some(count);
+        let Some(tree) = resume(line, &tree) else { return false };
+        self.tree = tree;
+        let begins = name.part > 1 || Link::START.leads_to(line);
+        chain == *name.chain && part == name.part && begins
     }
 }
 
-/// Whether `line` is the first of the part called `name`. Notes how many attempts it carries.
-fn head_of(line: &Sealed<'_>, name: &Name, carried: &mut Option<usize>) -> bool {
-    let Some(Own::Segment { chain, part, carried: count, .. }) = own(line) else { return false };
-    *carried = Some(count);
-    let begins = name.part > 1 || Link::START.leads_to(line);
-    chain == *name.chain && part == name.part && begins
+/// The tree over all lines before the head of a part, as the head gives it.
+pub(crate) fn resume(head: &Sealed<'_>, tree: &[std::borrow::Cow<'_, str>]) -> Option<Frontier> {
+    let peaks: Option<_> = tree.iter().map(|peak| unhex(peak.as_bytes())).collect();
+    Frontier::resume(head.seq.checked_sub(1)?, peaks?)
 }
 
 /// The line as an event of the ledger's own.
 pub(crate) fn own<'a>(line: &Sealed<'a>) -> Option<Own<'a>> {
-    const OURS: [&[u8]; 3] = [b"{\"event\":\"segment\"", b"{\"event\":\"carried\"", b"{\"event\":\"close\""];
-    OURS.iter().any(|start| line.line.starts_with(start)).then(|| serde_json::from_slice(line.line).ok())?
+    const OURS: [&[u8]; 5] = [b"segment\"", b"carried\"", b"checkpoint\"", b"close\"", b"pruned\""];
+    let event = line.line.strip_prefix(b"{\"event\":\"")?;
+    OURS.iter().any(|ours| event.starts_with(ours)).then(|| serde_json::from_slice(line.line).ok())?
 }
 
 fn torn_path(path: &Path) -> PathBuf {

@@ -1,7 +1,9 @@
 //! What the tests of this crate share: a world that stands still, and a disk that fails on demand.
 
-use crate::disk::Disk;
-use crate::segments::{Door, Segments};
+use crate::disk::{Disk, Real};
+use crate::keys::Signer;
+use crate::segments::{Door, Options, Segments};
+use crate::verify::{Against, Report};
 use gate::ports::{Clock, Ids};
 use std::fs::File;
 use std::io::{self, Write};
@@ -38,7 +40,29 @@ impl Ids for World {
 
 pub(crate) fn door() -> Door {
     let world = World::new();
-    Door { clock: world.clone(), ids: world, tool: "toolgate test".into() }
+    Door { clock: world.clone(), ids: world, tool: "toolgate test".into(), signer: signer().into() }
+}
+
+/// The key of all tests.
+pub(crate) fn signer() -> Signer {
+    Signer::from_seed(&[42; 32])
+}
+
+/// What there is to say about `path`, held against the key of the tests.
+pub(crate) fn verify(path: &Path) -> Report {
+    let signer = signer();
+    crate::verify(path, Against { key: Some(signer.public()), heads: None }).expect("readable")
+}
+
+/// Parts of so many bytes.
+pub(crate) fn sized(segment_bytes: u64) -> Options {
+    Options { segment_bytes, ..Options::default() }
+}
+
+/// A ledger whose checkpoints are signed only where parts and chains end.
+pub(crate) fn open_sized(dir: impl Into<PathBuf>, segment_bytes: u64) -> Arc<Segments> {
+    let ledger = Segments::build(dir.into(), door(), sized(segment_bytes), Box::new(Real));
+    Arc::new(ledger.expect("a fresh directory"))
 }
 
 /// A disk with faults, shared by the test and the ledger.
@@ -46,6 +70,8 @@ pub(crate) fn door() -> Door {
 pub(crate) struct Faults {
     /// How many bytes still fit; `None` is any number.
     pub room: Mutex<Option<usize>>,
+    /// No more room can be promised.
+    pub no_reserve: AtomicBool,
     pub no_truncate: AtomicBool,
     pub no_sync: AtomicBool,
     pub syncs: AtomicUsize,
@@ -74,6 +100,10 @@ impl Disk for Faulty {
         file.set_len(length)
     }
 
+    fn reserve(&self, _: &File, _: u64, _: u64) -> io::Result<bool> {
+        if self.0.no_reserve.load(Ordering::Relaxed) { Err(io::ErrorKind::StorageFull.into()) } else { Ok(true) }
+    }
+
     fn sync(&self, _: &File) -> io::Result<()> {
         self.0.syncs.fetch_add(1, Ordering::SeqCst);
         while self.0.hold.load(Ordering::SeqCst) {
@@ -89,7 +119,8 @@ impl Disk for Faulty {
 pub(crate) fn faulty(dir: &Path) -> (Arc<Segments>, Arc<Faults>) {
     let faults = Arc::new(Faults::default());
     let disk = Box::new(Faulty(faults.clone()));
-    (Segments::build(dir.to_owned(), door(), 1 << 20, disk).expect("a fresh directory"), faults)
+    let ledger = Segments::build(dir.to_owned(), door(), sized(1 << 20), disk);
+    (Arc::new(ledger.expect("a fresh directory")), faults)
 }
 
 pub(crate) fn attempt(id: &str) -> Vec<u8> {
@@ -100,15 +131,16 @@ pub(crate) fn end(id: &str) -> Vec<u8> {
     format!(r#"{{"event":"end","id":"{id}","ts":{BEGIN},"end":"finished"}}"#).into_bytes()
 }
 
-/// The files of a directory, sorted.
+/// The files of a directory but those beside the segments, sorted.
 pub(crate) fn files(dir: &Path) -> Vec<PathBuf> {
     let mut files: Vec<_> =
         std::fs::read_dir(dir).expect("there").map(|entry| entry.expect("readable").path()).collect();
+    files.retain(|file| !file.ends_with("heads.log") && !file.ends_with("prune.lock"));
     files.sort();
     files
 }
 
-/// One word per line of all files: `attempt:id`, `end:id:lost`, `close:finished`, …
+/// One word per line of all files but checkpoints: `attempt:id`, `end:id:lost`, `close:finished`, …
 pub(crate) fn story(dir: &Path) -> Vec<String> {
     let mut words = Vec::new();
     for file in files(dir).iter().filter(|file| file.extension().is_some_and(|e| e == "jsonl")) {
@@ -121,6 +153,7 @@ pub(crate) fn story(dir: &Path) -> Vec<String> {
                 "close" => format!("close:{}", text("why")),
                 "segment" => format!("segment:{}", event["part"]),
                 "carried" => format!("carried:{}", event["open"]),
+                "checkpoint" => continue,
                 other => other.to_owned(),
             });
         }

@@ -115,7 +115,7 @@ fn two_writers_share_a_directory_and_one_may_die() {
 fn a_really_full_disk_refuses_and_recovers() {
     let dir = tempdir().expect("a directory");
     let mounted = Command::new("mount")
-        .args(["-t", "tmpfs", "-o", "size=64k", "none"])
+        .args(["-t", "tmpfs", "-o", "size=4m", "none"])
         .arg(dir.path())
         .stderr(Stdio::null())
         .status()
@@ -124,20 +124,30 @@ fn a_really_full_disk_refuses_and_recovers() {
         println!("skipped: only root can mount a small file system");
         return;
     }
-    let ledger = open(&dir.path().join("audit"));
-    let event = |id: &str| format!(r#"{{"event":"attempt","id":"{id}","padding":"{}"}}"#, "x".repeat(1_000));
-    let full = (0..100).find_map(|id| ledger.append(event(&id.to_string()).as_bytes()).err());
-    let message = full.expect("64 KiB are not enough").to_string();
-    ledger.append(event("again").as_bytes()).expect_err("still full");
-    let while_full = verify(&dir.path().join("audit"));
-    Command::new("mount").args(["-o", "remount,size=1m"]).arg(dir.path()).status().expect("mount runs");
-    let after = ledger.append(event("after").as_bytes());
+    let audit = dir.path().join("audit");
+    let ledger = open(&audit);
+    let event = |id: usize| format!(r#"{{"event":"attempt","id":"{id}","padding":"{}"}}"#, "x".repeat(20_000));
+    let full = (0..1_000).find_map(|id| ledger.append(event(id).as_bytes()).err().map(|error| (id, error)));
+    let (attempts, error) = full.expect("4 MiB are not enough");
+    ledger.append(event(2_000).as_bytes()).expect_err("still full");
+    // Somebody else takes what is left; what was promised to the ends is still there.
+    let greedy = std::fs::write(dir.path().join("other"), vec![0; 4 << 20]);
+    let end = |id: usize| format!(r#"{{"event":"end","id":"{id}","end":"finished"}}"#).into_bytes();
+    let ended = ledger.append_all(&(0..attempts).map(end).collect::<Vec<_>>());
+    let while_full = verify(&audit);
+    ledger.append(event(3_000).as_bytes()).expect_err("still full");
+    Command::new("mount").args(["-o", "remount,size=16m"]).arg(dir.path()).status().expect("mount runs");
+    let after = ledger.append(event(4_000).as_bytes());
     drop(ledger);
-    let report = verify(&dir.path().join("audit"));
+    let report = verify(&audit);
     Command::new("umount").arg(dir.path()).status().expect("umount runs");
-    assert!(message.contains("audit file") && (message.contains("space") || message.contains("bytes")), "{message}");
+    let message = error.to_string();
+    assert!(message.contains("audit file") && message.contains("space") && attempts > 10, "{attempts}: {message}");
+    greedy.expect_err("there is less");
+    ended.expect("the room was promised");
     after.expect("there is room again");
-    assert_eq!((while_full.first_bad, report.first_bad, report.unfinished), (None, None, 0));
+    assert_eq!((while_full.first_bad, while_full.open), (None, 0));
+    assert_eq!((report.first_bad, report.unfinished, report.in_doubt), (None, 0, 1));
 }
 
 #[tokio::test]
@@ -171,7 +181,7 @@ fn the_recipe_in_the_documentation_is_true() {
         println!("skipped: there is no python3");
         return;
     };
-    assert_eq!(String::from_utf8_lossy(&sound.stdout), "4 lines\n", "{}", String::from_utf8_lossy(&sound.stderr));
+    assert_eq!(String::from_utf8_lossy(&sound.stdout), "5 lines\n", "{}", String::from_utf8_lossy(&sound.stderr));
     let text = std::fs::read_to_string(&file).expect("text").replace("\"lost\"", "\"fine\"");
     std::fs::write(&file, text).expect("ours");
     let changed = run().expect("it ran before");

@@ -173,7 +173,8 @@ fn recorder(config: &Config, masks: &Arc<Masks>) -> Result<(Recorder, JoinHandle
     let system = Arc::new(System);
     let arguments = govern::arguments(config, masks)?;
     let audit = config.state_dir().join("audit");
-    let segments = store::Segments::open(&audit, options::ledger_door()).map_err(|error| {
+    let (door, kept) = (options::ledger_door(config)?, options::ledger_options(config));
+    let segments = store::Segments::open_with(&audit, door, kept).map_err(|error| {
         Failure::new(Code::StoreUnavailable, "the ledger cannot be opened")
             .caused_by(error)
             .hint("every call is recorded, so without a ledger nothing runs; check permissions and space")
@@ -181,14 +182,21 @@ fn recorder(config: &Config, masks: &Arc<Masks>) -> Result<(Recorder, JoinHandle
     let (recorder, writer) = Recorder::new(segments, system, config.limits.max_concurrent_calls, arguments);
     #[expect(clippy::disallowed_methods, reason = "owned by `House`, which awaits it last")]
     let ends = tokio::spawn(writer.run());
-    recover_behind(audit);
+    recover_behind(audit, options::ledger_door(config)?);
     Ok((recorder, ends))
 }
 
 /// Closes what killed processes left open, beside everything else: nobody waits for it.
-fn recover_behind(audit: PathBuf) {
-    tokio::task::spawn_blocking(move || match store::recover(&audit, &System) {
+fn recover_behind(audit: PathBuf, door: store::Door) {
+    tokio::task::spawn_blocking(move || match store::recover(&audit, &door) {
         Ok(done) => {
+            if done.in_doubt > 0 {
+                tracing::warn!(
+                    target: "mcp::ledger",
+                    calls = done.in_doubt,
+                    "calls were under way when a gate died, and may have had effects: see `toolgate audit in-doubt`"
+                );
+            }
             for path in &done.damaged {
                 tracing::error!(target: "mcp::ledger", path = %path.display(), "a segment was changed by somebody else");
             }

@@ -162,8 +162,9 @@ pub(super) fn attempt(
     arguments: &Arguments,
     ts: u64,
 ) -> Vec<u8> {
-    let event = Event::new("attempt", call.id, ts).subject(call, Some(item), arguments);
-    let event = event.text("effect", leave.grant.class().word());
+    // Third, where the store looks for it without parsing the whole.
+    let event = Event::new("attempt", call.id, ts).text("effect", leave.grant.class().word());
+    let event = event.subject(call, Some(item), arguments);
     let event = event.text("decision", "allow").text("rule", &bounded(&leave.grant.rule().0)).text("policy", policy);
     let approval = leave.continuation.map(|continuation| continuation.approval.to_string());
     event.text_if("approval", approval.as_deref()).finish()
@@ -186,6 +187,7 @@ pub(super) fn refusal(
         | Refusal::Quarantined { .. }
         | Refusal::BadArguments { .. }
         | Refusal::Busy { .. }
+        | Refusal::Exhausted { .. }
         | Refusal::BadState
         | Refusal::NoDesk(_)
         | Refusal::NoRecord(_) => None,

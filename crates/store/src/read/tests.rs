@@ -1,6 +1,6 @@
 use super::*;
 use crate::Segments;
-use crate::testing::{BEGIN, door};
+use crate::testing::{BEGIN, door, open_sized};
 use gate::ports::Ledger;
 use tempfile::tempdir;
 
@@ -11,8 +11,7 @@ fn event(kind: &str, time: u64) -> Vec<u8> {
 /// Reads what two writers wrote by turns, and returns the times (or the kind, for events of the ledger's own).
 fn check(filter: Filter, want: &[&str]) {
     let dir = tempdir().expect("a directory");
-    let (odd, even) = (Segments::open_sized(dir.path(), door(), 600), Segments::open(dir.path(), door()));
-    let (odd, even) = (odd.expect("fresh"), even.expect("fresh"));
+    let (odd, even) = (open_sized(dir.path(), 600), open_sized(dir.path(), 1 << 20));
     for time in 100..106 {
         let kind = if time < 103 { "attempt" } else { "refusal" };
         let ledger = if time % 2 == 1 { &odd } else { &even };

@@ -1,6 +1,6 @@
 use super::*;
-use crate::testing::{attempt, door, end, files, story};
-use crate::{Segments, verify};
+use crate::Segments;
+use crate::testing::{attempt, door, end, files, open_sized, story, verify};
 use gate::ports::Ledger;
 use std::sync::Arc;
 use tempfile::{TempDir, tempdir};
@@ -8,7 +8,7 @@ use tempfile::{TempDir, tempdir};
 /// A directory as a killed writer left it: `shape` then changes its files.
 fn left_behind(events: &[Vec<u8>], bytes: u64) -> TempDir {
     let (live, dead) = (tempdir().expect("a directory"), tempdir().expect("a directory"));
-    let ledger = Segments::open_sized(live.path(), door(), bytes).expect("fresh");
+    let ledger = open_sized(live.path(), bytes);
     for event in events {
         ledger.append(event).expect("room");
     }
@@ -19,7 +19,7 @@ fn left_behind(events: &[Vec<u8>], bytes: u64) -> TempDir {
 }
 
 fn again(dir: &TempDir) -> Recovered {
-    recover(dir.path(), &*door().clock).expect("listed")
+    recover(dir.path(), &door()).expect("listed")
 }
 
 fn append(file: &Path, bytes: &[u8]) {
@@ -30,14 +30,14 @@ fn append(file: &Path, bytes: &[u8]) {
 fn check(dir: &TempDir, want: &Recovered, words: &[&str]) {
     assert_eq!(&again(dir), want);
     assert_eq!(story(dir.path()), words);
-    let report = verify(dir.path()).expect("readable");
+    let report = verify(dir.path());
     assert_eq!((report.first_bad, report.unfinished), (None, 0));
     assert_eq!(again(dir), Recovered::default());
     assert_eq!(story(dir.path()), words);
 }
 
 fn done(closed: usize, lost: usize, torn_bytes: u64) -> Recovered {
-    Recovered { closed, lost, torn_bytes, ..Recovered::default() }
+    Recovered { closed, lost, in_doubt: lost, torn_bytes, ..Recovered::default() }
 }
 
 #[test]
@@ -133,7 +133,7 @@ fn ends_that_a_dead_recovery_wrote_are_not_written_again() {
     let mut reading = File::open(&file).expect("there");
     let name = Name::parse(file.file_name().expect("a name")).expect("ours");
     let mut line = Vec::new();
-    Survey::read(&mut reading, &name).expect("readable").link.seal(lost, &mut line).expect("sealable");
+    Survey::read(&mut reading, &name, &door()).expect("readable").link.seal(lost, &mut line).expect("sealable");
     append(&file, &line);
     let words = ["segment:1", "attempt:a", "attempt:b", "end:b:finished", "end:a:lost", "close:recovered"];
     check(&dir, &done(1, 0, 0), &words);
@@ -161,7 +161,7 @@ fn a_changed_segment_is_put_on_record_and_left_as_it_is() {
     assert_eq!(recovered.damaged, files(dir.path()));
     assert!(recovered.damaged[0].to_string_lossy().ends_with("-0001.damaged.jsonl"));
     assert_eq!(std::fs::read(&recovered.damaged[0]).expect("there"), text);
-    assert_eq!(verify(dir.path()).expect("readable").first_bad.expect("changed").line, 3);
+    assert_eq!(verify(dir.path()).first_bad.expect("changed").line, 3);
     assert_eq!(again(&dir), Recovered::default());
 }
 
@@ -178,12 +178,12 @@ fn several_can_recover_at_once() {
     let recovered: Vec<_> = threads.into_iter().map(|thread| thread.join().expect("no panic")).collect();
     assert!(recovered.iter().all(|done| done.failed.is_empty() && done.damaged.is_empty()), "{recovered:?}");
     assert_eq!(recovered.iter().map(|done| done.lost).sum::<usize>(), 200);
-    let report = verify(dir.path()).expect("readable");
+    let report = verify(dir.path());
     assert_eq!((report.first_bad, report.unfinished), (None, 0));
 }
 
 #[test]
 fn a_place_that_does_not_exist_has_nothing_to_recover() {
     let dir = tempdir().expect("a directory");
-    assert_eq!(recover(&dir.path().join("none"), &*door().clock).expect("nothing"), Recovered::default());
+    assert_eq!(recover(&dir.path().join("none"), &door()).expect("nothing"), Recovered::default());
 }

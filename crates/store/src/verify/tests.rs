@@ -1,6 +1,6 @@
 use super::*;
 use crate::Segments;
-use crate::testing::{attempt, door, end, files};
+use crate::testing::{attempt, door, end, files, open_sized, verify};
 use gate::ports::Ledger;
 use tempfile::{TempDir, tempdir};
 
@@ -8,7 +8,7 @@ use tempfile::{TempDir, tempdir};
 fn two_chains() -> TempDir {
     let dir = tempdir().expect("a directory");
     for bytes in [700, 1 << 20] {
-        let ledger = Segments::open_sized(dir.path(), door(), bytes).expect("fresh");
+        let ledger = open_sized(dir.path(), bytes);
         for id in ["a", "b", "c"] {
             ledger.append(&attempt(id)).expect("room");
             ledger.append(&end(id)).expect("room");
@@ -19,7 +19,7 @@ fn two_chains() -> TempDir {
 
 fn bad(dir: &Path) -> Option<(String, u64)> {
     let name = |bad: Bad| (bad.file.file_name().expect("a name").to_string_lossy().into_owned(), bad.line);
-    verify(dir).expect("readable").first_bad.map(name)
+    verify(dir).first_bad.map(name)
 }
 
 /// Changes one file's lines and says which line is then the first bad one.
@@ -37,12 +37,12 @@ fn check(index: usize, change: impl Fn(&mut Vec<Vec<u8>>), want: u64) {
 #[test]
 fn what_was_written_is_sound() {
     let dir = two_chains();
-    let report = verify(dir.path()).expect("readable");
+    let report = verify(dir.path());
     assert_eq!(report.first_bad, None);
     assert_eq!((report.chains, report.unfinished), (2, 0));
     assert_eq!(report.segments as usize, files(dir.path()).len());
     for file in files(dir.path()) {
-        assert_eq!(verify(&file).expect("readable").first_bad, None, "{file:?}");
+        assert_eq!(verify(&file).first_bad, None, "{file:?}");
     }
 }
 
@@ -113,7 +113,7 @@ fn a_segment_under_a_name_that_is_not_its_own_is_found() {
     let other = all.last().expect("a file").to_string_lossy().replace("-0001.", "-0002.");
     std::fs::rename(dir.path().join("old.jsonl"), &other).expect("ours");
     assert!(bad(dir.path()).is_some());
-    assert_eq!(verify(Path::new(&other)).expect("readable").first_bad.expect("not its name").line, 1);
+    assert_eq!(verify(Path::new(&other)).first_bad.expect("not its name").line, 1);
 }
 
 #[test]

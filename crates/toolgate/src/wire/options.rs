@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
@@ -237,7 +238,23 @@ pub fn client_limits(config: &Config) -> mcp::Limits {
 }
 
 /// What the ledger's files are made with.
-pub fn ledger_door() -> store::Door {
+///
+/// # Errors
+/// When the key that signs the record cannot be read or made.
+pub fn ledger_door(config: &Config) -> Result<store::Door, Failure> {
     let tool = concat!("toolgate ", env!("CARGO_PKG_VERSION")).into();
-    store::Door { clock: Arc::new(System), ids: Arc::new(System), tool }
+    let signer = store::Signer::load_or_make(&config.state_dir()).map_err(|error| {
+        Failure::new(Code::StoreUnavailable, "the key that signs the record cannot be used")
+            .caused_by(error)
+            .hint("check the files `audit.key` and `audit.pub`; to begin with a new key, put both elsewhere")
+    })?;
+    Ok(store::Door { clock: Arc::new(System), ids: Arc::new(System), tool, signer: Arc::new(signer) })
+}
+
+/// How the record is kept.
+pub fn ledger_options(config: &Config) -> store::Options {
+    let days = |days: usize| Duration::from_secs(days as u64 * 24 * 60 * 60);
+    let max_age = config.audit.retention_days.map(days);
+    let max_bytes = config.audit.max_bytes.map(|bytes| bytes as u64);
+    store::Options { retention: store::Retention { max_age, max_bytes }, ..store::Options::default() }
 }
