@@ -67,6 +67,8 @@ codes! {
     ToolQuarantined = "tool.quarantined", exit 1, rpc -32603, Gate;
     /// Too much is under way.
     LimitBusy = "limit.busy", exit 1, rpc -32603, Gate;
+    /// A conversation has used up what it may do.
+    LimitBudget = "limit.budget", exit 1, rpc -32603, Gate;
     /// Something is longer than the limit.
     LimitTooLarge = "limit.too_large", exit 1, rpc -32603, Gate;
     /// The server cannot be reached or started.

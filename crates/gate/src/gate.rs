@@ -6,6 +6,7 @@ use crate::catalog::{Catalog, Item, similar};
 use crate::hub::Hub;
 use crate::ledger::{End, Entry, Recorder};
 use crate::mask::{Masks, Unmasked};
+use crate::pace::{Pace, PaceLimits};
 use crate::policy::{Case, Decision, Policy};
 use crate::ports::{Desk, Ids, Listener, Readiness, Source};
 use crate::taint::Taints;
@@ -113,6 +114,7 @@ pub struct Gate {
     hub: Arc<Hub>,
     approvals: Approvals,
     taints: Taints,
+    pace: Pace,
     ids: Arc<dyn Ids>,
     sources: HashMap<ServerName, Arc<dyn Source>>,
 }
@@ -142,7 +144,13 @@ impl Gate {
     pub fn new(parts: Assembly) -> Self {
         let Assembly { catalog, policy, recorder, masks, hub, approvals, ids, sources } = parts;
         let sources = sources.into_iter().map(|source| (source.name().clone(), source)).collect();
-        Self { catalog, policy, recorder, masks, hub, approvals, taints: Taints::default(), ids, sources }
+        Self { catalog, policy, recorder, masks, hub, approvals, taints: Taints::default(), pace: Pace::default(), ids, sources }
+    }
+
+    /// The same, for conversations that may not do without bounds.
+    #[must_use]
+    pub fn paced(self, limits: PaceLimits) -> Self {
+        Self { pace: Pace::new(limits), ..self }
     }
 
     /// What there is to call.
@@ -192,6 +200,9 @@ impl Gate {
 
     /// Leave for the call: by a rule, or by a person.
     async fn leave(&self, call: &Call, item: &Arc<Item>) -> Result<Leave, Refusal> {
+        if item.kind == ItemKind::Tool {
+            self.pace.count(call)?;
+        }
         let decision = self.policy.decide(&self.case(call, item));
         if let Decision::Deny(denial) = decision {
             return Err(Refusal::Denied(denial));

@@ -68,6 +68,16 @@ pub enum Refusal {
         /// The limit.
         limit: usize,
     },
+    /// The conversation has used up what it may do.
+    #[error("{what}: {limit} is the limit (`[limits] {setting}`)")]
+    Exhausted {
+        /// What there was too much of.
+        what: &'static str,
+        /// The setting that says so.
+        setting: &'static str,
+        /// The limit.
+        limit: u64,
+    },
     /// The attempt could not be recorded, so the call was not made.
     #[error("the call was not made, because its record could not be written: {0}")]
     NoRecord(String),
@@ -86,6 +96,7 @@ impl Refusal {
             Self::BadState => Code::ArgsInvalid,
             Self::NoDesk(_) => Code::StoreUnavailable,
             Self::Busy { .. } => Code::LimitBusy,
+            Self::Exhausted { .. } => Code::LimitBudget,
             Self::NoRecord(_) => Code::StoreUnavailable,
         }
     }
@@ -106,6 +117,7 @@ impl Refusal {
             Self::BadState => Some("call again without it".to_owned()),
             Self::NoDesk(_) => Some("check space and permissions of `toolgate/toolgate.db`".to_owned()),
             Self::Busy { .. } => None,
+            Self::Exhausted { .. } => Some("stop, and tell the person; a new session begins anew".to_owned()),
             Self::NoRecord(_) => Some("check space and permissions of the `toolgate/audit` directory".to_owned()),
         }
     }

@@ -299,3 +299,24 @@ async fn no_caller_can_make_its_call_too_long_to_be_recorded() {
 }
 
 mod approvals;
+
+#[tokio::test]
+async fn a_conversation_that_runs_in_circles_is_ended() {
+    let limit = |n| std::num::NonZeroU64::new(n);
+    for (limits, runs) in [
+        (PaceLimits { calls: limit(3), repeats: None }, 3),
+        (PaceLimits { calls: None, repeats: limit(2) }, 2),
+        (PaceLimits::default(), 6),
+    ] {
+        let world = World::fresh();
+        world.up.store(true, Ordering::Relaxed);
+        let (gate, _ends) = gate(&world, 8);
+        let gate = gate.paced(limits);
+        for n in 0..6 {
+            let got = gate.call(call(&gate, "s__echo")).await;
+            assert_eq!(got.is_ok(), n < runs, "{limits:?} {n}");
+        }
+        let elsewhere = Call { conversation: Some("other".into()), ..call(&gate, "s__echo") };
+        assert!(gate.call(elsewhere).await.is_ok(), "{limits:?}: another conversation is another count");
+    }
+}
