@@ -1,7 +1,9 @@
 //! The chores of this repository: `cargo xtask CHORE`, one module each.
 
+mod ablate;
 mod bench;
 mod conform;
+mod mask;
 mod peers;
 mod test;
 
@@ -19,6 +21,10 @@ enum Chore {
     Conform(conform::Flags),
     /// Install the real peers that tests and benches talk to, into `.work/peers`.
     Peers(peers::Flags),
+    /// Measure masking on data not written for it.
+    Mask(mask::Flags),
+    /// Switch each control off in a copy of the sources: the test of its threat must fail.
+    Ablate(ablate::Flags),
     /// Format, lints and licences.
     Check,
     /// Everything that must pass: checks, conformance, real peers, all tests.
@@ -30,6 +36,8 @@ fn main() -> ExitCode {
         Chore::Bench(flags) => bench::run(&flags),
         Chore::Conform(flags) => conform::run(&flags),
         Chore::Peers(flags) => peers::run(&flags),
+        Chore::Mask(flags) => mask::run(&flags),
+        Chore::Ablate(flags) => ablate::run(&flags),
         Chore::Check => test::check(),
         Chore::Test(flags) => test::run_all(&flags),
     };
