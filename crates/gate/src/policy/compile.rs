@@ -125,17 +125,11 @@ impl Server {
             return None;
         }
         let (server, tool) = (&item.server, &*item.raw);
-        let fits = |list: &[String]| list.iter().any(|pattern| super::matches(pattern, tool));
-        let hidden = |key: &str| Denial {
-            message: format!("tool '{tool}' is disabled for MCP server '{server}'"),
-            rule: RuleId(format!("mcp_servers.{server}.{key}").into()),
-            hint: Some(format!("see `{key}` under `[mcp_servers.{server}]`")),
-        };
-        if fits(&self.said.disabled_tools) {
-            return Some(hidden("disabled_tools"));
-        }
-        if self.said.enabled_tools.as_ref().is_some_and(|list| !fits(list)) {
-            return Some(hidden("enabled_tools"));
+        let disabled = || format!("tool '{tool}' is disabled for MCP server '{server}'");
+        if let Some(key) = self.said.unlisted(tool) {
+            let hint = format!("see `{key}` under `[mcp_servers.{server}]`");
+            let rule = RuleId(format!("mcp_servers.{server}.{key}").into());
+            return Some(Denial { message: disabled(), rule, hint: Some(hint) });
         }
         if self.said.read_only && !class.read_only {
             return Some(Denial {
@@ -145,7 +139,7 @@ impl Server {
         }
         let (mode, own) = self.mode(tool)?;
         (mode == Mode::Deny).then(|| Denial {
-            message: format!("tool '{tool}' is disabled for MCP server '{server}'"),
+            message: disabled(),
             rule: mode_rule(server, tool, mode, own),
             hint: None,
         })
@@ -162,6 +156,17 @@ impl Server {
             rule: RuleId(format!("mcp_servers.{server}.read_only").into()),
             hint: Some(format!("{hint}; see `[mcp_servers.{server}]`")),
         }
+    }
+}
+
+impl ServerRules {
+    /// The list that takes a tool away, if one does.
+    pub(super) fn unlisted(&self, tool: &str) -> Option<&'static str> {
+        let fits = |list: &[String]| list.iter().any(|pattern| super::matches(pattern, tool));
+        if fits(&self.disabled_tools) {
+            return Some("disabled_tools");
+        }
+        self.enabled_tools.as_ref().is_some_and(|list| !fits(list)).then_some("enabled_tools")
     }
 }
 

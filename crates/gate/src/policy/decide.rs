@@ -59,6 +59,12 @@ impl Policy {
         }
     }
 
+    /// Whether neither a barrier nor a rule of the operator's decides what the operator says.
+    pub(super) fn rest_is_below(&self, case: &Case<'_>, plan: &Plan) -> bool {
+        let view = View { policy: self, case, plan, arguments: Arguments::new(case.arguments.unwrap_or_default()) };
+        view.rest().ground == Ground::Below
+    }
+
     fn speak(&self, case: &Case<'_>, plan: &Plan, verdict: Verdict) -> Decision {
         let (item, class) = (case.item, plan.class);
         let ask = |rule: RuleId, asker: Asker| {

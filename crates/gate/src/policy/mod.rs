@@ -8,8 +8,11 @@ mod class;
 mod compile;
 mod decide;
 mod decision;
+mod diff;
 mod digest;
+mod explain;
 mod host;
+mod lint;
 mod model;
 mod number;
 mod pattern;
@@ -19,6 +22,9 @@ mod strangers;
 
 pub use compile::Policy;
 pub use decision::{Asker, Decision, Denial, Grant, Question};
+pub use diff::{Change, Reach, diff};
+pub use explain::{Considered, Explanation, Matched};
+pub use lint::{Finding, Level, lint};
 pub use model::{
     ArgPath, Barred, Case, Class, Declared, Layer, Mode, Outcome, PolicySource, Predicate, Rule, RuleId, ServerRules,
     When,
