@@ -6,6 +6,7 @@ mod status;
 
 pub use status::{Auth, Change, Counts, Last, Status, Versions};
 
+use crate::code::Code;
 use serde::{Serialize, Serializer};
 
 /// The three words older callers know.
@@ -154,9 +155,37 @@ states! {
 }
 
 impl State {
+    /// The failure of a command that needs a server and finds it in this state.
+    pub fn code(self) -> Code {
+        match self {
+            Self::MissingConfig => Code::UpstreamNotConfigured,
+            Self::NoTransport | Self::Misconfigured => Code::ConfigInvalid,
+            Self::NoTools => Code::UpstreamNoTools,
+            Self::AuthRequired => Code::UpstreamAuthRequired,
+            Self::NeedsApproval => Code::ApprovalRefused,
+            Self::Quarantined => Code::ToolQuarantined,
+            Self::Timeout => Code::UpstreamTimeout,
+            Self::ProtocolError => Code::UpstreamProtocol,
+            Self::Cancelled => Code::Interrupted,
+            state if state.is_disabled() => Code::UpstreamDisabled,
+            _ => Code::UpstreamUnavailable,
+        }
+    }
+
+    /// The state of a server that is disabled for this reason.
+    pub fn disabled_because(reason: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|state| state.disabled_reason() == Some(reason))
+    }
+
     /// Whether calls can run in this state.
     pub fn is_up(self) -> bool {
         self.seen() == Some(Seen::Connected)
+    }
+
+    /// Whether trying to start it could change anything.
+    pub fn may_be_tried(self) -> bool {
+        !self.is_disabled()
+            && !matches!(self, Self::MissingConfig | Self::NoTransport | Self::Misconfigured | Self::AuthRequired)
     }
 
     /// Whether it is switched off, by whomever.
@@ -200,6 +229,13 @@ mod tests {
         differ(State::ALL.iter().map(|state| state.label()).collect());
         differ(State::ALL.iter().map(|state| state.meaning().to_owned()).collect());
         differ(State::ALL.iter().map(|state| state.next("x")).collect());
+    }
+
+    #[test]
+    fn a_reason_leads_to_its_state() {
+        assert_eq!(State::disabled_because("out_of_scope"), Some(State::DisabledByScope));
+        assert_eq!(State::disabled_because("nobody knows"), None);
+        assert!(State::ALL.iter().filter(|state| state.is_disabled()).all(|state| state.as_str() == "disabled"));
     }
 
     #[test]

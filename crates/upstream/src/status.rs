@@ -50,6 +50,9 @@ pub(crate) fn of(shared: &Shared) -> Status {
         status.tools_error = toolset.tools_trouble.as_ref().map(|fault| fault.what.clone());
     }
     let lines = shared.stderr.lines();
+    if state == State::Crashed && !lines.is_empty() {
+        status.next = format!("see what it printed, and correct its settings, [mcp_servers.{}]", options.name);
+    }
     let pid = shared.pid.load(Ordering::Relaxed);
     Status {
         since_micros: Some(shared.refused().filter(|_| link.is_up()).map_or(since, |(_, at)| at)),

@@ -37,6 +37,12 @@ impl Upstream {
         status::of(&self.shared)
     }
 
+    /// How long it may take until it is up and has listed everything, or failed at it.
+    pub fn patience(&self) -> Duration {
+        // One start, and four lists.
+        self.shared.options.startup_timeout.saturating_mul(5)
+    }
+
     /// What is different from when the server was seen last, if anything is. Known once its lists are.
     pub fn version_change(&self) -> Option<Arc<Change>> {
         self.shared.change.load_full()

@@ -9,6 +9,8 @@ use super::context::unknown_server;
 use super::show::{self, Shown, dash, seconds};
 use crate::config::{Server, Transport};
 use crate::ui::{Failure, Report};
+use crate::wire;
+use gate::state::Status;
 
 /// Arguments of `get`.
 #[derive(Debug, Args)]
@@ -28,7 +30,8 @@ pub fn run(args: &GetArgs, cx: &Context) -> Result<(), Failure> {
     let config = cx.config()?;
     if let Some(server) = config.servers.get(&args.name) {
         let shown = Shown { secrets: args.show_secrets, env: &cx.env };
-        return cx.ui.report(&One { server, shown });
+        let status = wire::status(&config, &cx.env, None, &args.name);
+        return cx.ui.report(&One { server, shown, status });
     }
     match config.bad.iter().find(|bad| bad.name == args.name) {
         Some(bad) => Err(bad.into()),
@@ -39,6 +42,7 @@ pub fn run(args: &GetArgs, cx: &Context) -> Result<(), Failure> {
 struct One<'a> {
     server: &'a Server,
     shown: Shown<'a>,
+    status: Status,
 }
 
 impl Serialize for One<'_> {
@@ -48,7 +52,10 @@ impl Serialize for One<'_> {
         let one = json!({
             "name": server.name,
             "enabled": server.enabled,
-            "disabled_reason": null,
+            "disabled_reason": self.status.disabled_reason,
+            "state": self.status.state,
+            "reason": self.status.reason,
+            "next": self.status.next,
             "transport": self.shown.transport(server),
             "enabled_tools": server.enabled_tools,
             "disabled_tools": listed(&server.disabled_tools),
@@ -67,9 +74,10 @@ impl Report for One<'_> {
     fn human(&self) -> String {
         let server = self.server;
         if !server.enabled {
-            return format!("{} (disabled)\n", server.name);
+            return format!("{} ({})\n  next: {}\n", server.name, self.status.state.label(), self.status.next);
         }
-        let mut lines = vec![("enabled", "true".to_owned())];
+        let mut lines = vec![("enabled", "true".to_owned()), ("state", self.status.state.label())];
+        lines.extend(self.status.reason.clone().map(|why| ("why", why)));
         if let Some(tools) = &server.enabled_tools {
             lines.push(("enabled_tools", dash(tools.join(", "))));
         }
@@ -119,11 +127,7 @@ impl One<'_> {
             when(server.written.startup_timeout, "startup_timeout_sec", time(server.startup_timeout)),
             when(server.written.tool_timeout, "tool_timeout_sec", time(server.tool_timeout)),
             server.idle_timeout.map(|idle| ("idle_timeout_sec", time(idle))),
-            when(
-                server.default_approval != Default::default(),
-                "default_tools_approval_mode",
-                server.default_approval.word().to_owned(),
-            ),
+            server.default_approval.map(|mode| ("default_tools_approval_mode", mode.word().to_owned())),
             when(server.required, "required", "true".to_owned()),
             when(server.read_only, "read_only", "true".to_owned()),
             when(server.trust != Default::default(), "trust", server.trust.word().to_owned()),

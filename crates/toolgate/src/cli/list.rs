@@ -1,23 +1,34 @@
-//! `toolgate mcp list`: every configured server, usable or not. Starts and connects to nothing.
+//! `toolgate mcp list`: every configured server, usable or not, and where it stands as far as that is known without
+//! connecting. With `--check` it connects.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use clap::Args;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::Context;
 use super::show::{self, Shown, auth, dash, seconds};
+use super::{Context, status};
 use crate::config::{Config, Server, Stdio, Transport};
 use crate::ui::{Failure, Report, Table};
+use crate::wire;
+use gate::state::Status;
 
 /// Arguments of `list`.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   toolgate mcp list
+  toolgate mcp list --check
   toolgate mcp list --verbose
   toolgate mcp list --json | jq -r '.[].name'
   toolgate -c mcp_servers.try.command=\"npx -y some-server\" mcp list")]
 pub struct ListArgs {
-    /// Also show where each entry stands, and what it shadows.
+    /// Connect to every server to find out its state.
+    #[arg(long)]
+    check: bool,
+    /// Connect, and show all there is: where each entry stands and what it shadows, why it is in its state, what it
+    /// printed, what to do next.
     #[arg(short, long)]
     verbose: bool,
     /// Print secrets in clear.
@@ -29,13 +40,22 @@ pub struct ListArgs {
 pub fn run(args: &ListArgs, cx: &Context) -> Result<(), Failure> {
     let config = cx.config()?;
     let shown = Shown { secrets: args.show_secrets, env: &cx.env };
-    cx.ui.report(&List { config: &config, shown, verbose: args.verbose })
+    let states = if args.check || args.verbose {
+        status::ask(&config, None, cx)?
+    } else {
+        wire::statuses(&config, &cx.env, None)
+    };
+    let states = states.into_iter().map(|status| (status.name.clone(), status)).collect();
+    let log = wire::log_file(&cx.home);
+    cx.ui.report(&List { config: &config, shown, verbose: args.verbose, states, log })
 }
 
 struct List<'a> {
     config: &'a Config,
     shown: Shown<'a>,
     verbose: bool,
+    states: BTreeMap<String, Status>,
+    log: PathBuf,
 }
 
 impl Serialize for List<'_> {
@@ -52,7 +72,7 @@ impl Serialize for List<'_> {
                 "tool_timeout_sec": null,
                 "auth_status": "unknown",
             });
-            (bad.name.as_str(), entry)
+            (bad.name.as_str(), self.with_state(&bad.name, entry))
         }));
         rows.sort_by_key(|(name, _)| *name);
         serializer.collect_seq(rows.into_iter().map(|(_, entry)| entry))
@@ -64,7 +84,7 @@ impl List<'_> {
         let mut entry = json!({
             "name": server.name,
             "enabled": server.enabled,
-            "disabled_reason": null,
+            "disabled_reason": self.states.get(&server.name).and_then(|status| status.disabled_reason),
             "transport": self.shown.transport(server),
             "startup_timeout_sec": seconds(server.written.startup_timeout, server.startup_timeout),
             "tool_timeout_sec": seconds(server.written.tool_timeout, server.tool_timeout),
@@ -73,14 +93,38 @@ impl List<'_> {
         if self.verbose {
             entry["version"] = json!(server.version);
             entry["source"] = show::source(server);
+            entry["log"] = json!(self.log);
+        }
+        self.with_state(&server.name, entry)
+    }
+
+    /// The entry with where the server stands: in short, or the whole report.
+    fn with_state(&self, name: &str, mut entry: Value) -> Value {
+        let Some(status) = self.states.get(name) else { return entry };
+        entry["state"] = json!(status.state);
+        entry["reason"] = json!(status.reason);
+        entry["next"] = json!(status.next);
+        if self.verbose {
+            entry["status"] = json!(status);
         }
         entry
+    }
+
+    fn state(&self, name: &str) -> String {
+        self.states.get(name).map_or_else(String::new, |status| status.state.label())
+    }
+
+    /// The reports under the tables.
+    fn reports(&self) -> String {
+        let each = self.states.values().map(|status| format!("{}\n{}", status.name, show::standing(status, "  ")));
+        format!("{}\nlog: {}\n", each.collect::<Vec<_>>().join("\n"), self.log.display())
     }
 
     fn row(&self, server: &Server, reach: Vec<String>) -> Vec<String> {
         let mut row = vec![server.name.clone()];
         row.extend(reach);
         row.push(if server.enabled { "enabled" } else { "disabled" }.to_owned());
+        row.push(self.state(&server.name));
         row.push(auth(server).0.to_owned());
         if self.verbose {
             row.push(dash(server.version.clone().unwrap_or_default()));
@@ -104,8 +148,9 @@ impl Report for List<'_> {
         if self.config.servers.is_empty() && self.config.bad.is_empty() {
             return "No MCP servers configured yet. Try `toolgate mcp add my-tool -- my-command`.\n".to_owned();
         }
-        let mut stdio = Columns::new(&["Name", "Command", "Args", "Env", "Cwd", "Status", "Auth"], self.verbose);
-        let mut http = Columns::new(&["Name", "Url", "Bearer Token Env Var", "Status", "Auth"], self.verbose);
+        let mut stdio =
+            Columns::new(&["Name", "Command", "Args", "Env", "Cwd", "Status", "State", "Auth"], self.verbose);
+        let mut http = Columns::new(&["Name", "Url", "Bearer Token Env Var", "Status", "State", "Auth"], self.verbose);
         for server in self.config.servers.values() {
             match &server.transport {
                 Transport::Stdio(child) => stdio.0.row(self.row(server, self.stdio(child))),
@@ -115,12 +160,14 @@ impl Report for List<'_> {
                 }
             }
         }
-        let mut bad = Columns::new(&["Name", "Status", "Problem"], false);
+        let mut bad = Columns::new(&["Name", "Status", "State", "Problem"], false);
         for error in &self.config.bad {
-            bad.0.row([error.name.clone(), "invalid".to_owned(), error.problem.to_string()]);
+            bad.0.row([error.name.clone(), "invalid".to_owned(), self.state(&error.name), error.problem.to_string()]);
         }
         let tables = [stdio.0, http.0, bad.0];
-        tables.iter().filter(|table| !table.is_empty()).map(Table::text).collect::<Vec<_>>().join("\n")
+        let mut parts: Vec<_> = tables.iter().filter(|table| !table.is_empty()).map(Table::text).collect();
+        parts.extend(self.verbose.then(|| self.reports()));
+        parts.join("\n")
     }
 }
 

@@ -15,6 +15,7 @@ mod remove;
 mod runtime;
 mod serve;
 mod show;
+mod status;
 mod test;
 mod up;
 
@@ -100,6 +101,8 @@ enum McpCommand {
     Call(call::CallArgs),
     /// Read a resource.
     Read(read::ReadArgs),
+    /// Ask servers how they are and print all that is known of them.
+    Status(status::StatusArgs),
     /// Start one server, shake hands, list, ping, and say how each step went.
     Test(test::TestArgs),
     /// Serve the gate on standard input and output.
@@ -155,6 +158,7 @@ fn mcp(command: McpCommand, cx: &Context) -> Result<(), Failure> {
         McpCommand::Resources(args) => items::run(&args, ItemKind::Resource, cx),
         McpCommand::Call(args) => call::run(&args, cx),
         McpCommand::Read(args) => read::run(&args, cx),
+        McpCommand::Status(args) => status::run(&args, cx),
         McpCommand::Test(args) => test::run(&args, cx),
         McpCommand::Serve(args) => serve::run(&args, cx),
     }
@@ -190,7 +194,7 @@ fn finish(ui: &Ui, result: Result<(), Failure>) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             ui.failure(&failure);
-            ExitCode::from(failure.code.exit())
+            ExitCode::from(failure.exit())
         }
     }
 }

@@ -5,9 +5,11 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use super::content::visible;
 use crate::config::{Env, Http, Server, Stdio, Transport, mask_urls};
-use gate::Secret;
 use gate::mask::MASK;
+use gate::state::{Last, Status};
+use gate::{Secret, State};
 
 /// Shows servers with or without their secrets.
 #[derive(Clone, Copy)]
@@ -89,7 +91,7 @@ impl Shown<'_> {
         put("prefix", server.prefix.word().into());
         put("trust", server.trust.word().into());
         put("read_only", server.read_only.into());
-        put("default_tools_approval_mode", server.default_approval.word().into());
+        put("default_tools_approval_mode", server.default_approval.unwrap_or_default().word().into());
         put("idle_timeout_sec", server.idle_timeout.map(|time| time.as_secs_f64()).into());
         own
     }
@@ -115,6 +117,38 @@ pub fn auth(server: &Server) -> (&'static str, &'static str) {
         Transport::Http(Http { bearer_token_env_var: Some(_), .. }) => ("Bearer token", "bearer_token"),
         Transport::Http(_) => ("Unknown", "unknown"),
     }
+}
+
+/// All that is worth saying of a server's state, one thing per line, each behind `indent`.
+pub fn standing(status: &Status, indent: &str) -> String {
+    let mut lines = vec![("state", since(status.state.label(), status.since_micros))];
+    let mut say = |what: &'static str, text: Option<String>| lines.extend(text.map(|text| (what, text)));
+    say("why", status.reason.as_ref().map(|_| status.sentence()));
+    say("tools", status.tools_error.as_ref().map(|why| format!("not known: {why}")));
+    say("changed", status.version_changed.as_ref().map(|change| format!("version_changed: {}", change.text())));
+    say("last error", status.last_error.as_ref().filter(|_| status.state.is_up()).map(past));
+    say("last seen", status.last_seen.as_ref().map(past));
+    status.stderr.iter().for_each(|line| say("it printed", Some(line.clone())));
+    say("next", (status.state != State::Connected).then(|| status.next.clone()));
+    lines.iter().map(|(what, text)| format!("{indent}{what}: {}\n", visible(text).replace('\n', "\\n"))).collect()
+}
+
+fn past(last: &Last) -> String {
+    let why = last.reason.as_deref().map(|why| format!(": {why}")).unwrap_or_default();
+    format!("{} at {}{why}", last.state.label(), moment(last.at_micros))
+}
+
+fn since(text: String, micros: Option<u64>) -> String {
+    match micros {
+        Some(micros) => format!("{text} since {}", moment(micros)),
+        None => text,
+    }
+}
+
+/// A moment as people and machines read it, in seconds of UTC.
+pub fn moment(micros: u64) -> String {
+    let seconds = i64::try_from(micros / 1_000_000).unwrap_or(i64::MAX);
+    jiff::Timestamp::from_second(seconds).map_or_else(|_| "-".to_owned(), |time| time.to_string())
 }
 
 /// A timeout as Codex shows it: only when it was written.

@@ -7,12 +7,14 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use super::agent::Agent;
-use super::{Context, runtime};
+use super::{Context, runtime, show};
 use crate::ui::{Failure, Report};
 use crate::wire::{self, House, Log, Selection};
 use gate::Code;
-use gate::{Face, ItemKind, ServerName};
+use gate::state::Status;
+use gate::{Face, ItemKind, ServerName, State};
 use mcp::{Limits, view};
+use upstream::Upstream;
 
 /// Arguments of `test`.
 #[derive(Debug, Args)]
@@ -21,7 +23,9 @@ use mcp::{Limits, view};
   toolgate mcp test github --json --timeout 5
   toolgate mcp test everything --tool echo --args '{\"message\":\"hi\"}'
 
-Exit status: 0 usable; 1 failed; 2 usage; 3 wants a login; 4 disabled; 5 not configured; 6 has no tools.")]
+Exit status: 0 usable; 1 failed; 2 usage, or an entry that cannot be used; 3 wants a login; 4 disabled;
+5 not configured; 6 has no tools; 7 quarantined; 8 needs approval; 9 cannot be kept in bounds; 130 interrupted.
+The state itself is the first word after `state:`, and `state` with --json.")]
 pub struct TestArgs {
     /// The server.
     name: String,
@@ -41,23 +45,31 @@ pub fn run(args: &TestArgs, cx: &Context) -> Result<(), Failure> {
     view::members(args.args.trim()).map_err(|flaw| Failure::new(Code::ArgsInvalid, format!("`--args`: {flaw}")))?;
     let config = cx.config()?;
     wire::start_logging(&cx.env, &cx.home, Log::Terminal);
-    runtime::block_on(async {
+    let mut test = Test { steps: Vec::new(), status: wire::status(&config, &cx.env, None, &args.name), refused: None };
+    let off = test.status.state.is_disabled() && test.status.state != State::DisabledAsItself;
+    let walk = async {
+        if off {
+            let failure = Failure::new(Code::UpstreamDisabled, test.status.sentence());
+            return Err(failure.hint(test.status.next.clone()));
+        }
         let house = wire::build(&config, &cx.env, &Selection::Only(args.name.clone()))?;
         cx.ui.status(&format!("starting {} …", args.name));
-        let mut test = Test { server: args.name.clone(), steps: Vec::new(), stderr: Vec::new() };
-        let limit = Duration::try_from_secs_f64(args.timeout.unwrap_or(f64::MAX)).unwrap_or(Duration::MAX);
-        let outcome = match tokio::time::timeout(limit, test.walk(args, &house)).await {
-            Ok(outcome) => outcome,
-            Err(_) => Err(test.out_of_time(limit)),
-        };
-        if outcome.is_err() {
-            let tail = house.upstream(&args.name).map(|up| up.stderr_tail()).unwrap_or_default();
-            test.stderr = tail.iter().rev().take(5).rev().map(|line| house.gate.masks().text(line)).collect();
-        }
+        let outcome = test.within_time(args, &house).await;
         house.stop().await;
-        cx.ui.report(&test)?;
         outcome
-    })
+    };
+    let outcome = runtime::block_on(walk);
+    cx.ui.report(&test)?;
+    let state = test.status.state;
+    match outcome {
+        // Only the state tells some ways to fail from others; a trial call fails in its own ways.
+        Err(failure) if off || state.exit() > 1 => Err(failure.exiting(state.exit())),
+        Ok(()) if state.exit() > 0 => {
+            let failure = Failure::new(state.code(), test.status.sentence()).hint(test.status.next.clone());
+            Err(failure.exiting(state.exit()))
+        }
+        outcome => outcome,
+    }
 }
 
 #[derive(Serialize)]
@@ -69,19 +81,43 @@ struct Step {
 }
 
 struct Test {
-    server: String,
     steps: Vec<Step>,
-    stderr: Vec<String>,
+    status: Status,
+    /// Why it may not even be started.
+    refused: Option<(State, String)>,
 }
 
 impl Test {
-    async fn walk(&mut self, args: &TestArgs, house: &House) -> Result<(), Failure> {
-        let server = ServerName::from(args.name.as_str());
+    /// Walks until it is done, its time is over or the user has had enough; then looks at the server once more.
+    async fn within_time(&mut self, args: &TestArgs, house: &House) -> Result<(), Failure> {
         let up = house.upstream(&args.name).ok_or_else(|| Failure::new(Code::InternalBug, "the server has no link"))?;
+        let limit = Duration::try_from_secs_f64(args.timeout.unwrap_or(f64::MAX)).unwrap_or(Duration::MAX);
+        let outcome = tokio::select! {
+            walked = tokio::time::timeout(limit, self.walk(args, house, up)) => walked.map_err(|_| None),
+            _ = runtime::asked_to_end() => Err(Some(())),
+        };
+        self.status = up.status();
+        if let Some((state, why)) = self.refused.take() {
+            self.status = up.status().in_state(state, Some(why));
+        }
+        match outcome {
+            Ok(outcome) => outcome,
+            Err(None) => Err(self.out_of_time(limit)),
+            Err(Some(())) => Err(self.interrupted(up).await),
+        }
+    }
+
+    async fn walk(&mut self, args: &TestArgs, house: &House, up: &Upstream) -> Result<(), Failure> {
+        let server = ServerName::from(args.name.as_str());
         let begun = Instant::now();
         let started = match house.gate.start(&server) {
             Ok(()) => wire::settled(up).await.map_err(gate::Failure::Broke),
-            Err(failure) => Err(failure),
+            Err(failure) => {
+                if let gate::Failure::Refused(refusal) = &failure {
+                    self.refused = Some((wire::refused(refusal), format!("may not be started: {refusal}")));
+                }
+                Err(failure)
+            }
         };
         let started = started.map(|revision| format!("speaks {revision}")).map_err(Failure::from);
         self.note("start", begun, started)?;
@@ -102,7 +138,7 @@ impl Test {
         let [tools, prompts, resources] = [ItemKind::Tool, ItemKind::Prompt, ItemKind::Resource].map(count);
         let shown = house.gate.visible(&Face::All, ItemKind::Tool).1.len();
         if tools == 0 {
-            return Err(Failure::new(Code::UpstreamNoTools, format!("server `{}` has no tools", self.server)));
+            return Err(Failure::new(Code::UpstreamNoTools, format!("server `{}` has no tools", self.status.name)));
         }
         let hidden = if shown < tools { format!(" ({} hidden by policy)", tools - shown) } else { String::new() };
         Ok(format!("{tools} tools{hidden}, {prompts} prompts, {resources} resources"))
@@ -132,25 +168,47 @@ impl Test {
         result.map(drop)
     }
 
-    fn out_of_time(&mut self, limit: Duration) -> Failure {
-        let step = match self.steps.last().map(|step| step.step) {
+    /// The step that is being walked.
+    fn step(&self) -> &'static str {
+        match self.steps.last().map(|step| step.step) {
             None => "start",
             Some("start") => "ping",
             Some("ping") => "list",
             Some(_) => "call",
-        };
-        let detail = format!("did not end within {} s", limit.as_secs_f64());
+        }
+    }
+
+    fn out_of_time(&mut self, limit: Duration) -> Failure {
+        let (step, detail) = (self.step(), format!("did not end within {} s", limit.as_secs_f64()));
         self.steps.push(Step { step, ok: false, ms: limit.as_millis(), detail: detail.clone() });
-        Failure::new(Code::UpstreamTimeout, format!("server `{}`: step `{step}` {detail}", self.server))
+        if self.status.state == State::Starting {
+            let why = format!("was not up within the {} s of `--timeout`", limit.as_secs_f64());
+            self.status = self.status.clone().in_state(State::Timeout, Some(why));
+        }
+        Failure::new(Code::UpstreamTimeout, format!("server `{}`: step `{step}` {detail}", self.status.name))
             .hint("raise `--timeout`, or see what the server prints")
+    }
+
+    /// Stops what was begun.
+    async fn interrupted(&mut self, up: &Upstream) -> Failure {
+        let step = self.step();
+        self.steps.push(Step { step, ok: false, ms: 0, detail: "interrupted".to_owned() });
+        if self.status.state == State::Starting {
+            up.stop().await;
+            self.status = up.status();
+        }
+        Failure::new(Code::Interrupted, format!("server `{}`: step `{step}` was interrupted", self.status.name))
     }
 }
 
 impl Serialize for Test {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let ok = self.steps.iter().all(|step| step.ok);
+        let status = &self.status;
+        let ok = self.steps.iter().all(|step| step.ok) && status.state.exit() == 0;
         let report = serde_json::json!({
-            "schema": "toolgate.test/1", "server": self.server, "ok": ok, "steps": self.steps, "stderr": self.stderr,
+            "schema": "toolgate.test/1", "server": status.name, "ok": ok, "state": status.state,
+            "reason": status.reason, "next": status.next, "versionChanged": status.version_changed,
+            "steps": self.steps, "stderr": status.stderr, "status": status,
         });
         report.serialize(serializer)
     }
@@ -162,17 +220,10 @@ impl Report for Test {
         let mut text = String::new();
         for step in &self.steps {
             let mark = if step.ok { "ok" } else { "FAILED" };
-            let _ = writeln!(
-                text,
-                "{:<6} {:>6} ms  {mark:<6} {}",
-                step.step,
-                step.ms,
-                super::content::visible(&step.detail)
-            );
+            let detail = super::content::visible(&step.detail);
+            let _ = writeln!(text, "{:<6} {:>6} ms  {mark:<6} {detail}", step.step, step.ms);
         }
-        for line in &self.stderr {
-            let _ = writeln!(text, "  it printed: {}", super::content::visible(line));
-        }
+        text.push_str(&show::standing(&self.status, "  "));
         text
     }
 }

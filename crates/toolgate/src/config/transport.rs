@@ -25,6 +25,9 @@ const HTTP_KEYS: [&str; 10] = [
     "scopes",
 ];
 
+/// What is wrong with an entry that says in no way how its server is reached.
+pub const NO_TRANSPORT: &str = "invalid transport";
+
 /// Takes the transport's keys; a key of the other transport is refused by its name.
 pub(super) fn read(fields: &mut Fields, env: &Env) -> Result<Transport, Problem> {
     let place = fields.place().clone();
@@ -33,7 +36,7 @@ pub(super) fn read(fields: &mut Fields, env: &Env) -> Result<Transport, Problem>
         Some(kind) => kind,
         None if fields.has("command") => Kind::Stdio,
         None if fields.has("url") => Kind::StreamableHttp,
-        None => return Err(Problem::new(&place, "invalid transport").hint("set `command` or `url`")),
+        None => return Err(Problem::new(&place, NO_TRANSPORT).hint("set `command` or `url`")),
     };
     refuse_bearer_token(fields, inferred)?;
     if inferred == Kind::Stdio {

@@ -19,17 +19,29 @@ pub struct Failure {
     pub hint: Option<String>,
     /// The error behind it.
     pub source: Option<Box<dyn Error + Send + Sync>>,
+    /// The exit status, where it says more than the code's.
+    pub exit: Option<u8>,
 }
 
 impl Failure {
     /// A failure with nothing behind it.
     pub fn new(code: Code, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), hint: None, source: None }
+        Self { code, message: message.into(), hint: None, source: None, exit: None }
     }
 
     /// The same with a hint.
     pub fn hint(self, hint: impl Into<String>) -> Self {
         Self { hint: Some(hint.into()), ..self }
+    }
+
+    /// The same with an exit status of its own.
+    pub fn exiting(self, exit: u8) -> Self {
+        Self { exit: Some(exit), ..self }
+    }
+
+    /// The exit status of a command that fails so.
+    pub fn exit(&self) -> u8 {
+        self.exit.unwrap_or(self.code.exit())
     }
 
     /// The same with what is behind it.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{House, options, settled};
-use crate::config::{Config, Env, Server, ServerError, Transport};
+use crate::config::{Config, Env, NO_TRANSPORT, Server, ServerError, Transport, UNDECIDED};
 use gate::ports::Source;
 use gate::state::{Auth, Status};
 use gate::{Failure, Masks, Refusal, State};
@@ -42,9 +42,15 @@ fn similar(config: &Config, name: &str) -> Option<String> {
 
 fn unusable(bad: &ServerError) -> Status {
     let problem = &bad.problem;
-    let state = if problem.message == crate::config::NO_TRANSPORT { State::NoTransport } else { State::Misconfigured };
+    let state = match &problem.message {
+        message if message == NO_TRANSPORT => State::NoTransport,
+        message if message.starts_with(UNDECIDED) => State::DisabledByDecisions,
+        _ => State::Misconfigured,
+    };
     let status = Status::new(bad.name.as_str(), state);
-    status.in_state(state, Some(format!("cannot be used as written: {problem}"))).with_next(problem.hint.clone())
+    // A hint about a misspelt name helps only where something else is wrong.
+    let hint = problem.hint.clone().filter(|_| state != State::NoTransport);
+    status.in_state(state, Some(format!("cannot be used as written: {problem}"))).with_next(hint)
 }
 
 /// A server that nobody starts.
