@@ -87,6 +87,8 @@ codes! {
     UpstreamNoTools = "upstream.no_tools", exit 6, rpc -32603, Operator;
     /// The ledger cannot be written: no record, no call.
     StoreUnavailable = "store.unavailable", exit 1, rpc -32603, Gate;
+    /// The record is not as it was written, or a proof does not hold.
+    AuditBroken = "audit.broken", exit 1, rpc -32603, Operator;
     /// A defect of toolgate.
     InternalBug = "internal.bug", exit 70, rpc -32603, Gate;
 }
