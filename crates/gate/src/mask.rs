@@ -1,13 +1,43 @@
 //! What a server says is [`Unmasked`] until it went through [`Masks::apply`]; nothing else can open it.
 //!
-//! For now the masks know every secret that toolgate itself holds, in all its encodings.
+//! Registered values (what toolgate itself holds) are masked always and in all their encodings; tokens, keys, numbers of
+//! people and members with telling names as the configuration wants. A masker that fails withholds. `docs/design/masking.md`.
+//! What is not here: what the configuration file says, and where counts are shown.
 
+mod decode;
+mod detect;
+mod email;
 mod encodings;
-mod tokens;
+mod fields;
+mod handles;
+mod lines;
+mod marks;
+mod message;
+mod national;
+mod number;
+mod options;
+mod paint;
+mod pem;
+mod phone;
+mod rules;
+mod shadow;
+mod walk;
+mod withhold;
 
 use crate::words::{Place, Reply, ReplyKind, ServerName, Wire};
 use aho_corasick::{AhoCorasick, MatchKind};
+use bytes::Bytes;
+use detect::{Exhausted, Known, Work};
+use message::{Edit, Look};
+use options::{Custom, Judge};
+use paint::Paint;
+use std::collections::HashMap;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+pub use lines::{Lines, Stream};
+pub use national::NationalId;
+pub use options::{BadPattern, CustomPattern, DataRules, Detect, MaskOptions};
 
 /// What stands in a secret's place.
 pub const MASK: &str = "*****";
@@ -96,62 +126,180 @@ impl Counts {
     }
 }
 
-/// Finds and replaces secrets. Without any it costs nothing.
+/// Finds and replaces secrets.
 pub struct Masks {
-    /// Finds the secrets as JSON text spells them, and encoded.
+    /// Finds the registered values as JSON text spells them, and encoded.
     in_json: Option<AhoCorasick>,
-    /// Finds the secrets as they are, for text whose escapes were undone.
-    plain: Option<AhoCorasick>,
+    known: Known,
+    /// Knows nothing but the registered values.
+    off: Judge,
+    default: Judge,
+    servers: HashMap<ServerName, Judge>,
+    handles: Option<handles::Handles>,
 }
 
+/// A text that goes through the masks again is not masked again; the passes it can take until then.
+const ROUNDS: usize = 4;
+
 impl Masks {
-    /// Masks for these values. Values shorter than [`MIN_SECRET_BYTES`] are left out.
+    /// Masks for these values and for everything else that is looked for where nothing is configured.
+    /// Values shorter than [`MIN_SECRET_BYTES`] are left out.
     pub fn new<'a>(secrets: impl IntoIterator<Item = &'a Secret>) -> Self {
+        Self::build(secrets, MaskOptions::default(), Vec::new())
+    }
+
+    /// Masks as `options` wants them.
+    ///
+    /// # Errors
+    /// A [`BadPattern`] for the first pattern that does not compile.
+    pub fn with<'a>(secrets: impl IntoIterator<Item = &'a Secret>, options: MaskOptions) -> Result<Self, BadPattern> {
+        let custom = options.custom.iter().map(Custom::new).collect::<Result<_, _>>()?;
+        Ok(Self::build(secrets, options, custom))
+    }
+
+    fn build<'a>(secrets: impl IntoIterator<Item = &'a Secret>, options: MaskOptions, custom: Vec<Custom>) -> Self {
         let secrets: Vec<&str> =
             secrets.into_iter().map(Secret::expose).filter(|s| s.len() >= MIN_SECRET_BYTES).collect();
         let encoded: Vec<String> = secrets.iter().flat_map(|secret| encodings::of(secret)).collect();
         let escaped = secrets.iter().map(|secret| encodings::json_inner(secret));
         let in_json: Vec<String> = encoded.iter().cloned().chain(escaped).collect();
         let plain: Vec<String> = encoded.into_iter().chain(secrets.iter().map(|s| (*s).to_owned())).collect();
-        Self { in_json: automaton(&in_json), plain: automaton(&plain) }
+        let judge = |rules: &DataRules| Judge::new(rules, &custom);
+        let servers = options.servers.iter().map(|(server, rules)| (server.clone(), judge(rules))).collect();
+        Self {
+            in_json: automaton(&in_json),
+            off: judge(&DataRules { detect: Detect::Off, ..DataRules::default() }),
+            default: judge(&options.default),
+            servers,
+            handles: options.handle_key.map(handles::Handles::new),
+            known: Known { values: automaton(&plain), custom, national: options.national_ids },
+        }
     }
 
     /// The answer, safe to show.
     pub fn apply(&self, server: &ServerName, said: Unmasked) -> Reply {
-        // Per-server rules are not told apart yet.
-        let _ = server;
+        let judge = self.servers.get(server).unwrap_or(&self.default);
         let Unmasked { wire, kind, tool_error } = said;
-        let edits = self.edits(&wire.json);
+        if self.is_quiet(&wire.json, judge) {
+            return Reply { wire, kind, tool_error, masked: Counts::default(), continuation: None };
+        }
         let mut masked = Counts::default();
-        masked.add("registered", edits.len() as u32);
-        let wire = if edits.is_empty() { wire } else { replace(wire, &edits) };
-        Reply { wire, kind, tool_error, masked, continuation: None }
+        match self.masked(wire.clone(), judge, Some(server), &mut masked) {
+            Some(wire) => Reply { wire, kind, tool_error, masked, continuation: None },
+            None => withhold::reply(wire, kind),
+        }
     }
 
     /// A definition, safe to show: only values that toolgate itself holds are masked in it, so that schemas,
     /// examples and defaults reach the caller as they are.
-    pub fn definition(&self, definition: bytes::Bytes) -> bytes::Bytes {
-        let edits = self.edits(&definition);
-        let wire = Wire { json: definition, parts: crate::words::Parts::default() };
-        if edits.is_empty() { wire.json } else { replace(wire, &edits).json }
+    pub fn definition(&self, definition: Bytes) -> Bytes {
+        self.value(definition, &self.off)
+    }
+
+    /// A masked copy of somebody's arguments (any JSON), for the record and for whoever approves them.
+    pub fn arguments(&self, arguments: &[u8]) -> String {
+        String::from_utf8_lossy(&self.value(Bytes::copy_from_slice(arguments), &self.default)).into_owned()
     }
 
     /// `text` with every secret masked; for our own lines that quote somebody (logs, standard error).
     pub fn text(&self, text: &str) -> String {
-        match &self.plain {
-            Some(plain) => plain.replace_all(text, &vec![MASK; plain.patterns_len()]),
-            None => text.to_owned(),
+        let mut now = text.as_bytes().to_vec();
+        let known = self.known.values.as_ref().is_some_and(|values| values.is_match(&now));
+        if !known && self.is_quiet(&now, &self.default) {
+            return text.to_owned();
+        }
+        let done = fenced(|| {
+            for _ in 0..ROUNDS {
+                let (mut work, mut counts) = (Work::for_bytes(now.len()), Counts::default());
+                match paint::text(&now, &self.known, &self.default, &self.paint(None), &mut work, &mut counts)? {
+                    Some(masked) => now = masked,
+                    None => break,
+                }
+            }
+            Ok(())
+        });
+        if done.is_none() { withhold::WITHHELD.to_owned() } else { String::from_utf8_lossy(&now).into_owned() }
+    }
+
+    /// Masks the lines of one stream, keys that run over several of them included.
+    pub fn lines(&self) -> Lines<'_> {
+        Lines::new(self)
+    }
+
+    /// Masks a stream that comes in pieces.
+    pub fn stream(&self) -> Stream<'_> {
+        Stream::new(self)
+    }
+
+    /// `arguments` (JSON) with the values put back for which `server` got handles, each if `grant` says so of it; `None`
+    /// if there is nothing to put back.
+    pub fn restore(&self, server: &ServerName, arguments: &[u8], grant: &dyn Fn(&str) -> bool) -> Option<Bytes> {
+        self.handles.as_ref()?.restore(server, arguments, grant)
+    }
+
+    fn looks_for_keys(&self) -> bool {
+        self.default.detect == Detect::All && !self.default.passes(rules::PRIVATE_KEY)
+    }
+
+    /// Whether a message surely has nothing to mask. Cheap: most messages end here.
+    fn is_quiet(&self, json: &[u8], judge: &Judge) -> bool {
+        if marks::has_unusual_escape(json) || self.in_json.as_ref().is_some_and(|values| values.is_match(json)) {
+            return false;
+        }
+        let blocks = || memchr::memmem::find_iter(json, b"\"text\":").count() > 1;
+        match judge.detect {
+            Detect::Off | Detect::Known if self.in_json.is_none() && self.known.custom.is_empty() => true,
+            _ if marks::may_hide(json) || blocks() => false,
+            Detect::Off => true,
+            Detect::Known => self.known.custom.is_empty(),
+            Detect::All => self.known.custom.is_empty() && self.known.national.is_empty() && detect::is_quiet(json),
         }
     }
 
-    fn edits(&self, json: &[u8]) -> Vec<(Place, Vec<u8>)> {
-        let (Some(in_json), Some(plain)) = (&self.in_json, &self.plain) else { return Vec::new() };
-        // Any spelling but the shortest needs a `\u` or `\/`, so a text without both is searched as it is.
-        if !in_json.is_match(json) && !tokens::has_unusual_escape(json) {
-            return Vec::new();
-        }
-        tokens::each(json).filter_map(|token| Some((token.place, token.masked(json, in_json, plain)?))).collect()
+    /// The message masked, or `None` if that failed.
+    fn masked(&self, mut wire: Wire, judge: &Judge, server: Option<&ServerName>, counts: &mut Counts) -> Option<Wire> {
+        let hand = |value: &[u8]| {
+            self.handles.as_ref().zip(server).map_or_else(String::new, |(all, server)| all.keep(server, value))
+        };
+        let handle =
+            (judge.handles && self.handles.is_some() && server.is_some()).then_some(&hand as &dyn Fn(&[u8]) -> String);
+        fenced(|| {
+            for _ in 0..ROUNDS {
+                let look = Look {
+                    json: &wire.json,
+                    known: &self.known,
+                    judge,
+                    is_message: server.is_some(),
+                    paint: self.paint(handle),
+                };
+                let edits = look.edits(counts)?;
+                if edits.is_empty() {
+                    break;
+                }
+                wire = replace(&wire, &edits);
+            }
+            Ok(wire)
+        })
     }
+
+    /// JSON that is no message, masked; the word for what was withheld if that failed.
+    fn value(&self, json: Bytes, judge: &Judge) -> Bytes {
+        if self.is_quiet(&json, judge) {
+            return json;
+        }
+        let wire = Wire { json, parts: crate::words::Parts::default() };
+        let masked = self.masked(wire, judge, None, &mut Counts::default());
+        masked.map_or_else(|| format!("\"{}\"", withhold::WITHHELD).into(), |wire| wire.json)
+    }
+
+    fn paint<'a>(&'a self, handle: Option<&'a dyn Fn(&[u8]) -> String>) -> Paint<'a> {
+        Paint { custom: &self.known.custom, handle }
+    }
+}
+
+/// Runs a masker; whatever goes wrong in it ends as `None`.
+fn fenced<T>(run: impl FnOnce() -> Result<T, Exhausted>) -> Option<T> {
+    catch_unwind(AssertUnwindSafe(run)).ok()?.ok()
 }
 
 fn automaton(patterns: &[String]) -> Option<AhoCorasick> {
@@ -164,7 +312,7 @@ fn automaton(patterns: &[String]) -> Option<AhoCorasick> {
 }
 
 /// Applies edits that are in order and shifts the parts behind them.
-fn replace(wire: Wire, edits: &[(Place, Vec<u8>)]) -> Wire {
+fn replace(wire: &Wire, edits: &[Edit]) -> Wire {
     let mut out = Vec::with_capacity(wire.json.len());
     let mut at = 0;
     for (place, text) in edits {
@@ -183,7 +331,7 @@ fn replace(wire: Wire, edits: &[(Place, Vec<u8>)]) -> Wire {
     Wire { json: out.into(), parts }
 }
 
-fn shifted(at: u32, edits: &[(Place, Vec<u8>)]) -> u32 {
+fn shifted(at: u32, edits: &[Edit]) -> u32 {
     let before = edits.iter().take_while(|(place, _)| place.end <= at);
     let grown: i64 = before.map(|(place, text)| text.len() as i64 - i64::from(place.end - place.start)).sum();
     (i64::from(at) + grown) as u32

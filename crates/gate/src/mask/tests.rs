@@ -1,19 +1,20 @@
 use super::*;
 use crate::words::Parts;
 use base64::Engine;
+use std::sync::LazyLock;
 
-fn masks() -> Masks {
+static MASKS: LazyLock<Masks> = LazyLock::new(|| {
     Masks::new(&[
         Secret::new("s3cr3t/\"key\u{e9}"),
         Secret::new("ghp_abcdef123456"),
         Secret::new("987654321"),
         Secret::new("tiny"),
     ])
-}
+});
 
 fn apply(json: &str) -> (String, u32) {
     let wire = Wire { json: json.to_owned().into(), parts: Parts::default() };
-    let reply = masks().apply(&"s".into(), Unmasked::message(wire, ReplyKind::Result));
+    let reply = MASKS.apply(&"s".into(), Unmasked::message(wire, ReplyKind::Result));
     (String::from_utf8(reply.wire.json.to_vec()).expect("text"), reply.masked.total())
 }
 
@@ -63,7 +64,7 @@ fn parts_move_with_what_was_masked() {
     let parts =
         Parts { id: place("7,\"res").start_plus(1), body: place(r#"{"a":"ghp_abcdef123456"}"#), ..Parts::default() };
     let wire = Wire { json: json.to_owned().into(), parts };
-    let wire = masks().apply(&"s".into(), Unmasked::message(wire, ReplyKind::Result)).wire;
+    let wire = MASKS.apply(&"s".into(), Unmasked::message(wire, ReplyKind::Result)).wire;
     assert_eq!(wire.part(wire.parts.id), b"7");
     assert_eq!(wire.part(wire.parts.body), br#"{"a":"*****"}"#);
     assert!(wire.parts.meta.is_none());

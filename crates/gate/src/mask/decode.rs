@@ -1,0 +1,193 @@
+//! Texts within a text: base64, hex, and the tokens that are base64 by themselves.
+
+use super::marks::Run;
+use base64::Engine;
+use base64::alphabet;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+
+/// Shorter stretches hide nothing that has a shape.
+const LEAST: usize = 24;
+
+const LENIENT: GeneralPurposeConfig = GeneralPurposeConfig::new()
+    .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+    .with_decode_allow_trailing_bits(true);
+const STANDARD: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, LENIENT);
+const URL_SAFE: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, LENIENT);
+
+/// A stretch of a text, and what it says when it is decoded.
+pub(super) struct Stretch {
+    pub start: usize,
+    pub end: usize,
+    pub text: Vec<u8>,
+}
+
+/// What of a run can be decoded to a text.
+pub(super) fn stretches(text: &[u8], run: Run) -> Vec<Stretch> {
+    let mut found: Vec<Stretch> = Vec::new();
+    for code in [Code::Hex, Code::Standard, Code::UrlSafe] {
+        let mut at = run.start;
+        while let Some(skip) = text[at..run.end].iter().position(|byte| code.has(*byte)) {
+            let start = at + skip;
+            let len = text[start..run.end].iter().position(|byte| !code.has(*byte));
+            at = len.map_or(run.end, |len| start + len);
+            let known = found.iter().any(|stretch| stretch.start <= start && at <= stretch.end);
+            if at - start >= LEAST && !known {
+                let end = at + text[at..run.end].iter().take(2).take_while(|byte| **byte == b'=').count();
+                found.extend(code.decoded(&text[start..at]).map(|text| Stretch { start, end, text }));
+            }
+        }
+    }
+    found
+}
+
+/// Whether a run as it stands in JSON may be decoded to a text.
+pub(super) fn may_be_encoded(run: &[u8]) -> bool {
+    run.len() >= LEAST && !stretches(run, Run { start: 0, end: run.len() }).is_empty()
+}
+
+#[derive(Clone, Copy)]
+enum Code {
+    Hex,
+    Standard,
+    UrlSafe,
+}
+
+impl Code {
+    fn has(self, byte: u8) -> bool {
+        match self {
+            Self::Hex => byte.is_ascii_hexdigit(),
+            Self::Standard => byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/'),
+            Self::UrlSafe => byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'),
+        }
+    }
+
+    /// The text, if it is one; the first characters decide cheaply.
+    fn decoded(self, code: &[u8]) -> Option<Vec<u8>> {
+        let first = self.bytes(&code[..16])?;
+        is_text(&first).then(|| self.bytes(code)).flatten().filter(|bytes| is_text(bytes))
+    }
+
+    fn bytes(self, code: &[u8]) -> Option<Vec<u8>> {
+        // A lone character at the end says nothing.
+        let code = if code.len() % 4 == 1 { &code[..code.len() - 1] } else { code };
+        match self {
+            Self::Hex => code.chunks_exact(2).map(|pair| Some(nibble(pair[0])? << 4 | nibble(pair[1])?)).collect(),
+            Self::Standard => STANDARD.decode(code).ok(),
+            Self::UrlSafe => URL_SAFE.decode(code).ok(),
+        }
+    }
+}
+
+fn nibble(byte: u8) -> Option<u8> {
+    (byte as char).to_digit(16).map(|digit| digit as u8)
+}
+
+/// Whether people could read it; a letter beyond ASCII may be cut at the end.
+fn is_text(bytes: &[u8]) -> bool {
+    let readable = bytes.iter().all(|byte| matches!(byte, b'\t' | b'\n' | b'\r' | b' '..=b'~' | 0x80..));
+    readable
+        && std::str::from_utf8(bytes)
+            .map_or_else(|error| error.error_len().is_none() && error.valid_up_to() > 0, |_| true)
+}
+
+/// The text of a base64 member that is no picture: all of it.
+pub(super) fn blob_text(blob: &[u8]) -> Option<Vec<u8>> {
+    let first = STANDARD.decode(blob.get(..48)?).ok()?;
+    is_text(&first).then(|| STANDARD.decode(blob).ok()).flatten().filter(|bytes| std::str::from_utf8(bytes).is_ok())
+}
+
+/// Whether it is base64 from its first characters on.
+pub(super) fn is_blob(blob: &[u8]) -> bool {
+    blob.len() >= 48
+        && STANDARD.decode(&blob[..48]).is_ok()
+        && blob.iter().all(|byte| Code::Standard.has(*byte) || *byte == b'=')
+}
+
+/// `text` as such a member.
+pub(super) fn to_blob(text: &[u8]) -> String {
+    base64::engine::general_purpose::STANDARD.encode(text)
+}
+
+/// The signed tokens within a run: three parts or more, the first of them JSON that names an algorithm.
+pub(super) fn jwts(text: &[u8], run: Run) -> impl Iterator<Item = (usize, usize)> + '_ {
+    let mut at = run.start;
+    std::iter::from_fn(move || {
+        while let Some(hit) = memchr::memmem::find(&text[at..run.end], b"ey") {
+            let start = at + hit;
+            at = start + 2;
+            let begins = start.checked_sub(1).is_none_or(|before| !Code::UrlSafe.has(text[before]));
+            if let Some(end) = begins.then(|| jwt_end(text, start, run.end)).flatten() {
+                at = end;
+                return Some((start, end));
+            }
+        }
+        None
+    })
+}
+
+fn jwt_end(text: &[u8], start: usize, limit: usize) -> Option<usize> {
+    let token =
+        text[start..limit].iter().take_while(|byte| Code::UrlSafe.has(**byte) || matches!(byte, b'.' | b'/' | b'='));
+    let end = start + token.count();
+    let mut parts = text[start..end].split(|byte| *byte == b'.');
+    let (head, body) = (parts.next()?, parts.next()?);
+    let head = URL_SAFE.decode(head).ok()?;
+    let names = [&b"\"alg\""[..], b"\"typ\"", b"\"kid\"", b"\"enc\""]
+        .iter()
+        .any(|name| memchr::memmem::find(&head, name).is_some());
+    (head.starts_with(b"{") && names && body.len() >= 10).then_some(end)
+}
+
+/// Whether a value is none of those that are public by their nature: ids, digests, integrity values.
+pub(super) fn is_no_public_value(value: &[u8]) -> bool {
+    let digests: [&[u8]; 6] = [b"sha1-", b"sha256-", b"sha384-", b"sha512-", b"sha256:", b"md5:"];
+    !digests.iter().any(|digest| value.starts_with(digest)) && !is_uuid(value) && !is_digest(value)
+}
+
+fn is_uuid(value: &[u8]) -> bool {
+    value.len() == 36
+        && value.iter().enumerate().all(|(at, byte)| match at {
+            8 | 13 | 18 | 23 => *byte == b'-',
+            _ => byte.is_ascii_hexdigit(),
+        })
+}
+
+/// The lengths of git's names for commits, short and long, and of common digests.
+fn is_digest(value: &[u8]) -> bool {
+    matches!(value.len(), 40 | 64 | 96 | 128) && value.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mask::marks;
+
+    #[test]
+    fn texts_within_are_read_and_paths_are_not() {
+        let of = |text: &str| {
+            let runs = marks::runs(text.as_bytes()).collect::<Vec<_>>();
+            runs.iter()
+                .flat_map(|run| stretches(text.as_bytes(), *run))
+                .map(|s| String::from_utf8_lossy(&s.text).into_owned())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(of("Basic dXNlcjpodW50ZXIyMjIyMjIyMjI="), ["user:hunter222222222"]);
+        assert_eq!(of("68756e7465723268756e74657232"), ["hunter2hunter2"]);
+        assert_eq!(
+            of("/usr/share/doc/openssl3/README.md and 550e8400-e29b-41d4-a716-446655440000"),
+            Vec::<String>::new()
+        );
+    }
+
+    #[test]
+    fn signed_tokens_have_a_head_that_says_so() {
+        let of = |text: &str| {
+            marks::runs(text.as_bytes())
+                .flat_map(|run| jwts(text.as_bytes(), run).collect::<Vec<_>>())
+                .collect::<Vec<_>>()
+        };
+        let token = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U";
+        assert_eq!(of(&format!("x={token} y")), [(2, 2 + token.len())]);
+        assert_eq!(of("eyJub3RoaW5nIjoxfQ.eyJzdWIiOiIxMjM0NTY3ODkwIn0.x"), []);
+    }
+}

@@ -1,0 +1,100 @@
+//! What goes out in place of a message that could not be masked.
+
+use super::Counts;
+use crate::words::{Parts, Place, Reply, ReplyKind, Wire};
+
+/// What a person or a model reads instead.
+pub(super) const WITHHELD: &str = "toolgate withheld this: masking it failed, so nothing of it was passed on";
+
+/// JSON-RPC's code for an internal error.
+const INTERNAL: i32 = -32603;
+
+/// The same answer as an error, or the same request or notification without its content.
+pub(super) fn reply(wire: Wire, kind: ReplyKind) -> Reply {
+    let mut masked = Counts::default();
+    masked.add("withheld", 1);
+    let is_answer = !wire.parts.id.is_none() && !names_method(&wire);
+    let (wire, kind) = if is_answer { (error(&wire), ReplyKind::Error) } else { (emptied(&wire), kind) };
+    Reply { wire, kind, tool_error: false, masked, continuation: None }
+}
+
+fn error(wire: &Wire) -> Wire {
+    let mut json = br#"{"jsonrpc":"2.0","id":"#.to_vec();
+    let id = pushed(&mut json, wire.part(wire.parts.id));
+    json.extend_from_slice(br#","error":"#);
+    let body = pushed(&mut json, format!(r#"{{"code":{INTERNAL},"message":"{WITHHELD}"}}"#).as_bytes());
+    json.push(b'}');
+    Wire { json: json.into(), parts: Parts { id, body, ..Parts::default() } }
+}
+
+/// The message with nothing but a note in its body; a message without a known body is all note.
+fn emptied(wire: &Wire) -> Wire {
+    let note = format!(r#"{{"level":"error","data":"{WITHHELD}","message":"{WITHHELD}"}}"#);
+    if wire.parts.body.is_none() {
+        return Wire { json: note.into(), parts: Parts::default() };
+    }
+    let body = wire.parts.body.range();
+    let mut json = wire.json[..body.start].to_vec();
+    let at = pushed(&mut json, note.as_bytes());
+    let shift = at.end as i64 - body.end as i64;
+    json.extend_from_slice(&wire.json[body.end..]);
+    let moved = |place: Place| match place.start as usize >= body.end && !place.is_none() {
+        true => Place { start: (i64::from(place.start) + shift) as u32, end: (i64::from(place.end) + shift) as u32 },
+        false => place,
+    };
+    Wire { json: json.into(), parts: Parts { id: moved(wire.parts.id), body: at, ..Parts::default() } }
+}
+
+fn pushed(json: &mut Vec<u8>, part: &[u8]) -> Place {
+    let start = json.len() as u32;
+    json.extend_from_slice(part);
+    Place { start, end: json.len() as u32 }
+}
+
+/// Whether the message asks or tells instead of answering.
+fn names_method(wire: &Wire) -> bool {
+    let body = wire.parts.body.range();
+    [&wire.json[..body.start], &wire.json[body.end..]]
+        .iter()
+        .any(|rest| memchr::memmem::find(rest, b"\"method\"").is_some())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place(json: &str, part: &str) -> Place {
+        let start = json.find(part).expect("there") as u32;
+        Place { start, end: start + part.len() as u32 }
+    }
+
+    fn check(json: &str, id: &str, body: &str) -> (String, Reply) {
+        let parts = Parts {
+            id: if id.is_empty() { Place::default() } else { place(json, id) },
+            body: if body.is_empty() { Place::default() } else { place(json, body) },
+            ..Parts::default()
+        };
+        let reply = reply(Wire { json: json.to_owned().into(), parts }, ReplyKind::Result);
+        let text = String::from_utf8(reply.wire.json.to_vec()).expect("text");
+        serde_json::from_str::<serde_json::Value>(&text).expect("JSON");
+        assert!(text.contains(WITHHELD) && !text.contains("hunter2"), "{text}");
+        assert_eq!(reply.masked.total(), 1);
+        (text, reply)
+    }
+
+    #[test]
+    fn an_answer_becomes_an_error() {
+        let (_, reply) = check(r#"{"result":{"a":"hunter2"},"id":70}"#, "70", r#"{"a":"hunter2"}"#);
+        assert_eq!(reply.kind, ReplyKind::Error);
+        assert_eq!(reply.wire.part(reply.wire.parts.id), b"70");
+        assert!(reply.wire.part(reply.wire.parts.body).starts_with(br#"{"code":-32603"#));
+    }
+
+    #[test]
+    fn what_asks_or_tells_loses_its_content() {
+        let (text, reply) = check(r#"{"params":{"a":"hunter2"},"method":"x","id":70}"#, "70", r#"{"a":"hunter2"}"#);
+        assert!(text.ends_with(r#","method":"x","id":70}"#));
+        assert_eq!((reply.kind, reply.wire.part(reply.wire.parts.id)), (ReplyKind::Result, &b"70"[..]));
+        check(r#"{"a":"hunter2"}"#, "", "");
+    }
+}
