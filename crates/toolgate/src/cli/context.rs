@@ -50,7 +50,7 @@ impl Context {
     }
 
     fn read(&self, overrides: &[String]) -> Result<Config, Failure> {
-        let layers = Layers::read(&self.home, overrides).map_err(|error| {
+        let layers = Layers::read(&self.home, overrides, &self.env).map_err(|error| {
             Failure::new(Code::Usage, error.to_string()).hint("write it like `-c mcp_servers.NAME.command=\"CMD\"`")
         })?;
         Ok(resolve(layers, &self.env))

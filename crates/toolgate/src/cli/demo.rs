@@ -100,7 +100,7 @@ fn config(home: &Path, cx: &Context, npx: Option<&Path>) -> Result<Config, Failu
             "mcp_servers.everything.tools.echo.approval_mode=\"approve\"".to_owned(),
         ]
     });
-    let layers = Layers::read(home, &overrides).map_err(Failure::bug)?;
+    let layers = Layers::read(home, &overrides, &cx.env).map_err(Failure::bug)?;
     Ok(resolve(layers, &cx.env))
 }
 

@@ -83,7 +83,10 @@ impl Draft {
         let source = Source::Codex;
         let origin = Origin { source, place: self.place.clone(), added: Vec::new(), shadowed: Vec::new() };
         let (gate, limits) = (Gate::default(), Limits::default());
-        let context = Context { env, gate: &gate, limits: &limits.server };
+        // What managed files and the other settings say is asked when the server is used, not when it is added.
+        let (data, policy, managed) = Default::default();
+        let context =
+            Context { env, gate: &gate, limits: &limits.server, data: &data, policy: &policy, managed: &managed };
         let (server, warnings) = server::read(&self.name, node, origin, &context).map_err(spoilt)?;
         self.tidy(&server);
         Ok((server, warnings))

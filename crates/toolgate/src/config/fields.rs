@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::node::{Node, Table, Value};
 use super::place::{Place, Problem, similar};
+use super::govern::{AuditArgs, AuthModel, Detect};
 use super::types::{ApprovalMode, Prefix, Profile, Protocol, Startup, ToolNames, Trust};
 use gate::Secret;
 
@@ -71,6 +72,22 @@ impl Fields {
         self.get(key)
     }
 
+    /// Takes a key if a table stands there; other values are left to other readers.
+    pub(super) fn table(&mut self, key: &str) -> Option<Node> {
+        matches!(self.left.get(key), Some(Node { value: Value::Table(_), .. })).then(|| self.node(key)).flatten()
+    }
+
+    /// Ends the reading where nothing may be dropped silently.
+    ///
+    /// # Errors
+    /// The first key that nobody took. `known` are the keys to suggest from.
+    pub(super) fn finish(self, known: &[&str]) -> Result<(), Problem> {
+        match self.unknown(known).into_iter().next() {
+            None => Ok(()),
+            Some(problem) => Err(Problem { message: problem.message.replace(" is ignored", ""), ..problem }),
+        }
+    }
+
     /// Ends the reading: a warning for each key that nobody took. `known` are the keys to suggest from.
     pub(super) fn unknown(self, known: &[&str]) -> Vec<Problem> {
         let full = |key: &str| if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) };
@@ -89,7 +106,7 @@ impl Fields {
 
 impl Problem {
     /// The same mistake, seen from the key it is in; it keeps its own, narrower place.
-    fn in_key(self, key: &str) -> Self {
+    pub(super) fn in_key(self, key: &str) -> Self {
         Self { message: format!("`{key}`: {}", self.message), ..self }
     }
 }
@@ -186,6 +203,19 @@ impl FromNode for Millis {
     }
 }
 
+/// One text, or a list of them.
+pub(super) struct Many(pub(super) Vec<String>);
+
+impl FromNode for Many {
+    fn from_node(node: Node) -> Result<Self, Problem> {
+        match node.value {
+            Value::Text(_) => String::from_node(node).map(|text| Self(vec![text])),
+            Value::Array(_) => Vec::from_node(node).map(Self),
+            other => Err(Problem::new(&node.place, invalid_type(&other, "a string or an array of strings"))),
+        }
+    }
+}
+
 impl<T: FromNode> FromNode for Vec<T> {
     fn from_node(node: Node) -> Result<Self, Problem> {
         match node.value {
@@ -269,9 +299,38 @@ words! {
     ApprovalMode {
         "auto" => Auto, "prompt" => Prompt, "writes" => Writes, "approve" => Approve, "deny" => Deny
     }
-    Trust { "trusted" => Trusted, "untrusted" => Untrusted }
+    Detect { "all" => All, "known" => Known, "off" => Off }
+    AuditArgs { "masked" => Masked, "digest" => Digest, "none" => None }
+    AuthModel {
+        "none" => None, "user_oauth" => UserOauth, "service_token" => ServiceToken,
+        "scoped_credential" => ScopedCredential
+    }
     Protocol { "auto" => Auto, "legacy" => Legacy, "modern" => Modern }
     Prefix { "always" => Always, "conditional" => Conditional, "never" => Never }
     ToolNames { "plain" => Plain, "mcp" => Mcp, "namespace" => Namespace }
     Profile { "gateway" => Gateway, "workspace" => Workspace, "bridge" => Bridge, "all" => All }
+}
+
+impl Word for Trust {
+    const WORDS: &'static [(&'static str, Self)] = &[("trusted", Self::Trusted), ("untrusted", Self::Untrusted)];
+}
+
+impl FromNode for Trust {
+    fn from_node(node: Node) -> Result<Self, Problem> {
+        match node.value {
+            Value::Bool(true) => Ok(Self::Trusted),
+            Value::Bool(false) => Ok(Self::Untrusted),
+            _ => word(node),
+        }
+    }
+}
+
+impl Trust {
+    /// The word that stands for this in the files.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Trusted => "trusted",
+            Self::Untrusted => "untrusted",
+        }
+    }
 }

@@ -1,10 +1,12 @@
-//! The layers a configuration is made of: two files and the command line. Reading them, not deciding.
+//! The layers a configuration is made of: two files and the command line, and managed files beside them. Reading them,
+//! not deciding. No file of a project is ever read, nor any `.env`: they come with what somebody cloned.
 
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::env::Env;
+use super::managed_files::{self, ManagedFile, Unread};
 use super::node::{self, Node, Table, Value};
 use super::place::{Place, Problem, Source};
 
@@ -12,7 +14,11 @@ use super::place::{Place, Problem, Source};
 #[derive(Debug)]
 pub struct Layers {
     pub(super) home: PathBuf,
+    /// Where toolgate was started.
+    pub(super) workspace: PathBuf,
     pub(super) layers: Vec<Layer>,
+    /// Not layers: they bound what the layers make.
+    pub(super) managed: Vec<ManagedFile>,
 }
 
 /// One layer.
@@ -22,6 +28,8 @@ pub(super) struct Layer {
     pub(super) table: Table,
     /// Why it could not be read whole. Its table must then not be used.
     pub(super) problems: Vec<Problem>,
+    /// Whether the problem is that anybody could have written it.
+    pub(super) open: bool,
 }
 
 /// A `-c` argument that is not `KEY=VALUE`.
@@ -33,19 +41,20 @@ pub struct OverrideError {
 }
 
 impl Layers {
-    /// Reads the files under `home` (a missing one is an empty one, an unreadable one a problem of its layer)
-    /// and the `KEY=VALUE` overrides.
+    /// Reads the files under `home` (a missing one is an empty one, an unreadable one a problem of its layer), the
+    /// managed ones, and the `KEY=VALUE` overrides.
     ///
     /// # Errors
     /// An override without a key or without `=`.
-    pub fn read(home: &Path, overrides: &[String]) -> Result<Self, OverrideError> {
+    pub fn read(home: &Path, overrides: &[String], env: &Env) -> Result<Self, OverrideError> {
         let files = [Source::Codex, Source::Toolgate].into_iter().filter_map(|source| {
             let path: Arc<Path> = source.file(home)?.into();
-            Some(file(source, &path, fs::read_to_string(&path)))
+            Some(file(source, &path, managed_files::read_guarded(&path, false)))
         });
         let mut layers: Vec<_> = files.collect();
         layers.push(command_line(overrides)?);
-        Ok(Self { home: home.to_owned(), layers })
+        let workspace = std::env::current_dir().unwrap_or_default();
+        Ok(Self { home: home.to_owned(), workspace, layers, managed: managed_files::read(env) })
     }
 
     /// The same from texts instead of files.
@@ -61,21 +70,33 @@ impl Layers {
             layer(Source::Toolgate, "toolgate.toml", toolgate),
             command_line(&overrides)?,
         ];
-        Ok(Self { home: PathBuf::from("/home"), layers })
+        Ok(Self { home: "/home".into(), workspace: "/work/here".into(), layers, managed: Vec::new() })
+    }
+
+    /// Adds managed files of these texts, the first of them Codex's.
+    #[cfg(test)]
+    pub(super) fn with_managed(mut self, codex: &str, own: &[&str]) -> Self {
+        use super::managed_files::{Dialect, parsed};
+        self.managed.push(parsed("codex-requirements.toml".into(), Dialect::Codex, codex));
+        let name = |index| format!("requirements-{index}.toml").into();
+        let own = own.iter().enumerate().map(|(index, text)| parsed(name(index), Dialect::Toolgate, text));
+        self.managed.extend(own);
+        self
     }
 }
 
-fn file(source: Source, path: &Arc<Path>, text: io::Result<String>) -> Layer {
-    let text = match text {
-        Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
-        Err(error) => {
+fn file(source: Source, path: &Arc<Path>, text: Result<String, Unread>) -> Layer {
+    let (text, problem, open) = match text {
+        Ok(text) => (text, None, false),
+        Err(Unread::Io(error)) if error.kind() == io::ErrorKind::NotFound => (String::new(), None, false),
+        Err(Unread::Io(error)) => {
             let problem = Problem::new(&Place::at(path, "", 0), format!("cannot be read: {error}"));
-            return Layer { source, table: Table::new(), problems: vec![problem] };
+            (String::new(), Some(problem), false)
         }
+        Err(Unread::Open(problem)) => (String::new(), Some(*problem), true),
     };
     let (table, problems) = node::from_toml(path, &text);
-    Layer { source, table, problems }
+    Layer { source, table, problems: problem.into_iter().chain(problems).collect(), open }
 }
 
 fn command_line(overrides: &[String]) -> Result<Layer, OverrideError> {
@@ -83,7 +104,7 @@ fn command_line(overrides: &[String]) -> Result<Layer, OverrideError> {
     for argument in overrides {
         node::merge(&mut table, parse_override(argument)?);
     }
-    Ok(Layer { source: Source::Override, table, problems: Vec::new() })
+    Ok(Layer { source: Source::Override, table, problems: Vec::new(), open: false })
 }
 
 fn parse_override(argument: &str) -> Result<Table, OverrideError> {

@@ -1,19 +1,28 @@
-//! What people wrote, read and decided: `$CODEX_HOME/config.toml`, `$CODEX_HOME/toolgate.toml` and `-c` become
-//! one [`Config`]. What happened (calls, catalogs, tokens) is not here, it is the store's.
+//! What people wrote, read and decided: `$CODEX_HOME/config.toml`, `$CODEX_HOME/toolgate.toml` and `-c`, within what
+//! managed files leave open, become one [`Config`]. What happened (calls, catalogs, tokens) is not here, it is the store's.
 //!
 //! ```text
 //! files, -c ─ Layers::read ─▶ Layers (trees that know their places) ─ resolve ─▶ Config
+//!                             └ managed files ─ Managed (bounds) ────────┘
 //! ```
 //! One bad entry harms no other; a mistake names its file, line and column; a secret never prints.
 
+mod decisions;
 mod draft;
 mod edit;
 mod env;
 mod fields;
+mod govern;
+mod governing;
+mod identity;
 mod layers;
+mod lint;
+mod managed;
+mod managed_files;
 mod node;
 mod place;
 mod resolve;
+mod rules;
 mod secret;
 mod server;
 mod transport;
@@ -26,10 +35,17 @@ mod tests;
 pub use draft::{Draft, check_name, drafts_from_json};
 pub use edit::{Edit, EditError};
 pub use env::{Env, child_env, secrets};
+pub use govern::{
+    Approvals, Audit, AuditArgs, AuthModel, Barred, Data, DataPattern, Detect, PolicySettings, Scope, ServerData,
+    ToolSettings,
+};
+pub use identity::identity_line;
 pub use layers::{Layers, OverrideError};
 pub use place::{Place, Problem, ServerError, Source, similar};
 pub use resolve::resolve;
 pub use secret::{Address, mask_urls};
+pub use decisions::UNDECIDED;
+pub use transport::NO_TRANSPORT;
 pub use types::{
     ApprovalMode, Broken, Config, Gate, Http, Limits, Origin, Prefix, Profile, Protocol, Server, ServerLimits, Startup,
     Stdio, ToolNames, Transport, Trust, Written,

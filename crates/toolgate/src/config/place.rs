@@ -81,15 +81,17 @@ pub enum Source {
     Toolgate,
     /// `-c KEY=VALUE` on the command line.
     Override,
+    /// A managed file: bounds what all others say.
+    Managed,
 }
 
 impl Source {
-    /// The file of this layer under `home`; none for the command line.
+    /// The file of this layer under `home`; none for the command line and managed files.
     pub fn file(self, home: &Path) -> Option<PathBuf> {
         match self {
             Self::Codex => Some(home.join("config.toml")),
             Self::Toolgate => Some(home.join("toolgate.toml")),
-            Self::Override => None,
+            Self::Override | Self::Managed => None,
         }
     }
 }

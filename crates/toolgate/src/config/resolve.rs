@@ -2,32 +2,51 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use super::env::Env;
 use super::fields::Fields;
+use super::govern::PolicySettings;
+use super::governing::{APPROVALS, AUDIT, DATA, WrittenApprovals, WrittenAudit, WrittenData, WrittenPolicy};
 use super::layers::{Layer, Layers};
+use super::lint;
+use super::managed::Managed;
+use super::managed_files::ManagedFile;
 use super::node::{self, Node, Table, Value};
 use super::place::{Problem, ServerError, Source, similar};
+use super::rules::Author;
 use super::server::{self, Context, TRANSPORT_KEYS};
 use super::types::{Broken, Config, Gate, Limits, Origin, Server};
 
 /// Decides. Never fails: what is wrong is in `bad`, `broken` and `warnings`, and what is in `servers` can be used.
 pub fn resolve(layers: Layers, env: &Env) -> Config {
-    let Layers { home, mut layers } = layers;
+    let Layers { home, workspace, mut layers, managed } = layers;
     let mut resolving = Resolving::default();
+    let managed = resolving.managed(managed, env);
     let servers: Vec<_> = layers.iter_mut().map(|layer| (layer.source, resolving.servers_of(layer))).collect();
     let own = layers.into_iter().filter(|layer| layer.source != Source::Codex);
     let own: Vec<_> = own.map(|layer| (layer.source, layer.table)).collect();
     let gate = resolving.section(&own, "gate", gate);
     let limits = resolving.section(&own, "limits", limits);
+    let policy = resolving.policy(&own, &managed, workspace, env);
+    let approvals = managed.approvals(resolving.section(&own, "approvals", WrittenApprovals::read).decided());
+    // A server's own word replaces the default before the bounds apply to either.
+    let open_data = resolving.section(&own, "data", WrittenData::read).decided();
+    let audit = managed.audit(resolving.section(&own, "audit", WrittenAudit::read).decided());
     resolving.own_keys(own);
     let entries = resolving.stack(servers);
     let names: Vec<_> = entries.keys().cloned().collect();
-    for (name, entry) in entries {
-        resolving.server(&name, entry, &Context { env, gate: &gate, limits: &limits.server }, &names);
+    let context =
+        Context { env, gate: &gate, limits: &limits.server, data: &open_data, policy: &policy, managed: &managed };
+    for error in lint::lookalikes(entries.iter().map(|(name, entry)| (name.as_str(), &entry.origin.place))) {
+        resolving.spoil(error);
     }
+    for (name, entry) in entries {
+        resolving.server(&name, entry, &context, &names);
+    }
+    let data = managed.data(open_data);
     let Resolving { servers, bad, broken, warnings } = resolving;
-    Config { home, servers, bad, broken, warnings, gate, limits }
+    Config { home, servers, bad, broken, warnings, gate, limits, policy, approvals, data, audit }
 }
 
 /// An entry as the layers make it together.
@@ -45,6 +64,43 @@ struct Resolving {
 }
 
 impl Resolving {
+    fn managed(&mut self, files: Vec<ManagedFile>, env: &Env) -> Managed {
+        let mut managed = Managed::default();
+        for file in files {
+            let problems = managed.add(file, env.filled("HOME"));
+            self.grave(Source::Managed, problems);
+        }
+        managed
+    }
+
+    fn grave(&mut self, source: Source, problems: impl IntoIterator<Item = Problem>) {
+        self.broken.extend(problems.into_iter().map(|problem| Broken { source, problem, grave: true }));
+    }
+
+    /// The rules of each layer add to those of the others: an override cannot take one away.
+    fn policy(
+        &mut self,
+        layers: &[(Source, Table)],
+        managed: &Managed,
+        workspace: PathBuf,
+        env: &Env,
+    ) -> PolicySettings {
+        let mut written = WrittenPolicy::default();
+        for (source, table) in layers {
+            let problems = written.add(table, Author { managed: false, home: env.filled("HOME") });
+            self.grave(*source, problems);
+        }
+        written.high_impact.extend(managed.policy.high_impact.iter().cloned());
+        PolicySettings {
+            managed: managed.policy.rules.clone(),
+            rules: written.rules,
+            high_impact: written.high_impact,
+            require_decisions: written.require_decisions || managed.policy.require_decisions,
+            team: managed.team.clone().or_else(|| env.filled("CODEX_TEAM").map(str::to_owned)),
+            workspace,
+        }
+    }
+
     /// Takes the server tables out of a layer. A layer that does not parse yields none: what its parser made
     /// of the rest may lack a restriction, so the names found there are bad instead.
     fn servers_of(&mut self, layer: &mut Layer) -> Table {
@@ -60,13 +116,14 @@ impl Resolving {
         let Some(first) = layer.problems.first().cloned() else {
             return found;
         };
+        let why = if layer.open { "its file is not believed" } else { "its file does not parse" };
         for name in found.into_keys() {
-            let problem = Problem { message: format!("its file does not parse: {}", first.message), ..first.clone() };
+            let problem = Problem { message: format!("{why}: {}", first.message), ..first.clone() };
             self.spoil(ServerError { name, problem });
         }
         layer.table.clear();
-        let source = layer.source;
-        self.broken.extend(layer.problems.drain(..).map(|problem| Broken { source, problem }));
+        let (source, grave) = (layer.source, layer.open || layer.source != Source::Codex);
+        self.broken.extend(layer.problems.drain(..).map(|problem| Broken { source, problem, grave }));
         Table::new()
     }
 
@@ -108,6 +165,7 @@ impl Resolving {
             return;
         }
         let adds_only = !defines_transport(&entry.node);
+        self.warnings.extend(lint::literal_secrets(name, &entry.node));
         match server::read(name, entry.node, entry.origin, context) {
             Ok((server, warnings)) => {
                 self.warnings.extend(warnings);
@@ -145,32 +203,24 @@ impl Resolving {
                 value
             }
             Err(problem) => {
-                self.broken.push(Broken { source: Source::Toolgate, problem });
+                self.grave(Source::Toolgate, [problem]);
                 T::default()
             }
         }
     }
 
-    /// What else stands in toolgate.toml. Rules that would restrict and are not understood are a mistake,
-    /// all else is only odd.
+    /// What else stands in toolgate.toml.
     fn own_keys(&mut self, layers: Vec<(Source, Table)>) {
         let toolgate = layers.into_iter().filter(|(source, _)| *source == Source::Toolgate);
-        for (key, node) in toolgate.flat_map(|(_, table)| table) {
-            match key.as_str() {
-                "gate" | "limits" => {}
-                "policy" | "approvals" | "data" => {
-                    let problem = Problem::new(&node.place, format!("`{key}` is not supported by this version"));
-                    self.broken.push(Broken { source: Source::Toolgate, problem });
-                }
-                _ => {
-                    let problem = Problem::new(&node.place, format!("unknown key `{key}` is ignored"));
-                    let hint = similar(&key, ["gate", "limits", "mcp_servers"]);
-                    self.warnings.push(Problem { hint, ..problem });
-                }
-            }
+        for (key, node) in toolgate.flat_map(|(_, table)| table).filter(|(key, _)| !SECTIONS.contains(&key.as_str())) {
+            let problem = Problem::new(&node.place, format!("unknown key `{key}` is ignored"));
+            self.warnings.push(Problem { hint: similar(&key, SECTIONS.into_iter().chain(["mcp_servers"])), ..problem });
         }
     }
 }
+
+/// The tables of toolgate.toml beside the servers.
+const SECTIONS: [&str; 7] = ["gate", "limits", "policy", "governance", "approvals", "data", "audit"];
 
 fn own_clone((key, node): (&String, &Node)) -> (String, Node) {
     (key.clone(), node.clone())
@@ -201,6 +251,9 @@ fn lay(below: Option<Entry>, source: Source, node: Node) -> Entry {
 fn section_keys(section: &str) -> &'static [&'static str] {
     match section {
         "gate" => &["listen", "prefix", "tool_names", "profile", "startup"],
+        "approvals" => &APPROVALS,
+        "data" => &DATA,
+        "audit" => &AUDIT,
         _ => &[
             "max_message_bytes",
             "max_concurrent_calls",
@@ -208,6 +261,7 @@ fn section_keys(section: &str) -> &'static [&'static str] {
             "max_tools",
             "max_pages",
             "max_output_bytes",
+            "max_result_bytes",
         ],
     }
 }

@@ -3,8 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use gate::policy::Declared;
+
+use super::decisions::{self, Decisions};
 use super::env::Env;
 use super::fields::{Fields, FromNode, Millis};
+use super::govern::{Data, PolicySettings, ToolSettings};
+use super::managed::Managed;
 use super::node::{Node, Value};
 use super::place::Problem;
 use super::transport;
@@ -14,7 +19,7 @@ use super::types::{ApprovalMode, Gate, Origin, Prefix, Protocol, Server, ServerL
 pub(super) const TRANSPORT_KEYS: [&str; 2] = ["command", "url"];
 
 /// Keys that Codex does not know. It drops them when it rewrites its file, or refuses to start.
-const OWN_KEYS: [&str; 12] = [
+const OWN_KEYS: [&str; 16] = [
     "startup",
     "protocol",
     "prefix",
@@ -27,6 +32,10 @@ const OWN_KEYS: [&str; 12] = [
     "type",
     "headers",
     "description",
+    "scope",
+    "data",
+    "audit",
+    "allow_inline_secrets",
 ];
 
 /// Keys of Codex.
@@ -68,12 +77,19 @@ pub(super) fn is_known(key: &str) -> bool {
     CODEX_KEYS.contains(&key) || OWN_KEYS.contains(&key)
 }
 
+/// Keys of a tool that Codex does not know.
+const OWN_TOOL_KEYS: [&str; 3] = ["read_only", "high_impact", "max_result_bytes"];
+
 /// Whether Codex would stumble over this setting: a key it does not know, or the approval mode `deny`.
 pub(super) fn is_own(key: &str, node: &Node) -> bool {
     match (key, &node.value) {
         ("default_tools_approval_mode", value) => is_deny(value),
+        ("auth", Value::Table(_)) => true,
         ("tools", Value::Table(tools)) => tools.values().any(|tool| match &tool.value {
-            Value::Table(tool) => tool.get("approval_mode").is_some_and(|mode| is_deny(&mode.value)),
+            Value::Table(tool) => {
+                tool.get("approval_mode").is_some_and(|mode| is_deny(&mode.value))
+                    || OWN_TOOL_KEYS.iter().any(|key| tool.contains_key(*key))
+            }
             _ => false,
         }),
         _ => OWN_KEYS.contains(&key),
@@ -89,6 +105,9 @@ pub(super) struct Context<'a> {
     pub(super) env: &'a Env,
     pub(super) gate: &'a Gate,
     pub(super) limits: &'a ServerLimits,
+    pub(super) data: &'a Data,
+    pub(super) policy: &'a PolicySettings,
+    pub(super) managed: &'a Managed,
 }
 
 /// Reads one entry; warnings are for keys nobody knows.
@@ -99,15 +118,24 @@ pub(super) fn read(
     context: &Context<'_>,
 ) -> Result<(Server, Vec<Problem>), Problem> {
     let mut fields = Fields::of(format!("mcp_servers.{name}"), node)?;
+    let mut warnings = Vec::new();
+    let auth_model = decisions::auth(name, &mut fields, &mut warnings)?;
     let transport = transport::read(&mut fields, context.env)?;
     let (startup_timeout, tool_timeout, written) = timeouts(&mut fields)?;
-    let (tool_approvals, mut warnings) = tools(name, &mut fields)?;
+    let Tools { approvals, settings } = tools(name, &mut fields, &mut warnings)?;
+    let Decisions { scope, data, auth_model, audit_sink } =
+        decisions::read(name, &mut fields, auth_model, context, &mut warnings)?;
+    let barred = context
+        .managed
+        .bar(name, &transport)
+        .or_else(|| decisions::out_of_scope(name, &scope, context.policy));
     let server = Server {
         name: name.to_owned(),
         origin,
         label: fields.get("name")?,
         version: fields.get("version")?,
-        enabled: fields.or("enabled", true)?,
+        enabled: fields.or("enabled", true)? && barred.is_none(),
+        barred,
         required: fields.or("required", false)?,
         transport,
         startup: fields.or::<Startup>("startup", context.gate.startup)?,
@@ -117,8 +145,13 @@ pub(super) fn read(
         written,
         enabled_tools: fields.get("enabled_tools")?,
         disabled_tools: fields.or("disabled_tools", Vec::new())?,
-        default_approval: fields.or("default_tools_approval_mode", ApprovalMode::default())?,
-        tool_approvals,
+        default_approval: fields.get("default_tools_approval_mode")?,
+        tool_approvals: approvals,
+        tools: settings,
+        scope,
+        data,
+        auth_model,
+        audit_sink,
         read_only: fields.or("read_only", false)?,
         trust: fields.or("trust", Trust::default())?,
         protocol: fields.or("protocol", Protocol::default())?,
@@ -126,6 +159,8 @@ pub(super) fn read(
         supports_parallel_tool_calls: fields.or("supports_parallel_tool_calls", false)?,
         limits: limits(name, &mut fields, context.limits, &mut warnings)?,
     };
+    // Looked at before, where the places of the secrets are known.
+    fields.get::<bool>("allow_inline_secrets")?;
     codex_only(&mut fields)?;
     let known: Vec<_> = CODEX_KEYS.into_iter().chain(OWN_KEYS).collect();
     warnings.extend(fields.unknown(&known));
@@ -143,19 +178,39 @@ fn timeouts(fields: &mut Fields) -> Result<(Duration, Duration, Written), Proble
     Ok((startup.unwrap_or(STARTUP_TIMEOUT), tool.unwrap_or(TOOL_TIMEOUT), written))
 }
 
-/// `tools.T.approval_mode`; the other keys there concern Codex's own model context.
-fn tools(name: &str, fields: &mut Fields) -> Result<(BTreeMap<String, ApprovalMode>, Vec<Problem>), Problem> {
-    let mut approvals = BTreeMap::new();
-    let mut warnings = Vec::new();
+/// What was said of single tools.
+#[derive(Default)]
+struct Tools {
+    approvals: BTreeMap<String, ApprovalMode>,
+    settings: Vec<(String, ToolSettings)>,
+}
+
+/// Codex counts a result in tokens, toolgate in bytes.
+const BYTES_PER_TOKEN: usize = 4;
+
+const TOOL_KEYS: [&str; 5] = ["approval_mode", "output_token_limit", "read_only", "high_impact", "max_result_bytes"];
+
+fn tools(name: &str, fields: &mut Fields, warnings: &mut Vec<Problem>) -> Result<Tools, Problem> {
+    let mut tools = Tools::default();
     for (tool, node) in fields.get::<BTreeMap<String, Node>>("tools")?.unwrap_or_default() {
         let mut entry = Fields::of(format!("mcp_servers.{name}.tools.{tool}"), node)?;
-        entry.get::<usize>("output_token_limit")?;
+        let tokens = entry.get::<usize>("output_token_limit")?.map(|tokens| tokens.saturating_mul(BYTES_PER_TOKEN));
+        let settings = ToolSettings {
+            declared: Declared { read_only: entry.get("read_only")?, high_impact: entry.get("high_impact")? },
+            max_result_bytes: entry.get("max_result_bytes")?.or(tokens),
+        };
         if let Some(mode) = entry.get("approval_mode")? {
-            approvals.insert(tool, mode);
+            tools.approvals.insert(tool.clone(), mode);
         }
-        warnings.extend(entry.unknown(&["approval_mode", "output_token_limit"]));
+        warnings.extend(entry.unknown(&TOOL_KEYS));
+        if settings != ToolSettings::default() {
+            tools.settings.push((tool, settings));
+        }
     }
-    Ok((approvals, warnings))
+    // The first that fits counts, so the one that says most comes first.
+    let stars = |pattern: &str| pattern.contains(['*', '?']);
+    tools.settings.sort_by_key(|(pattern, _)| (stars(pattern), std::cmp::Reverse(pattern.len())));
+    Ok(tools)
 }
 
 impl FromNode for Node {
@@ -175,7 +230,13 @@ fn limits(
     };
     let mut fields = Fields::of(format!("mcp_servers.{name}.limits"), node)?;
     let limits = server_limits(&mut fields, defaults, "max_concurrent_calls")?;
-    warnings.extend(fields.unknown(&["max_message_bytes", "max_concurrent_calls", "max_tools", "max_pages"]));
+    warnings.extend(fields.unknown(&[
+        "max_message_bytes",
+        "max_concurrent_calls",
+        "max_tools",
+        "max_pages",
+        "max_result_bytes",
+    ]));
     Ok(limits)
 }
 
@@ -190,6 +251,7 @@ pub(super) fn server_limits(
         max_concurrent_calls: fields.or(calls, defaults.max_concurrent_calls)?,
         max_tools: fields.or("max_tools", defaults.max_tools)?,
         max_pages: fields.or("max_pages", defaults.max_pages)?,
+        max_result_bytes: fields.get("max_result_bytes")?.or(defaults.max_result_bytes),
     })
 }
 

@@ -71,6 +71,7 @@ fn an_entry_of_one_line_gets_every_default() {
             label: None,
             version: None,
             enabled: true,
+            barred: None,
             required: false,
             transport: Stdio(
                 Stdio {
@@ -92,10 +93,23 @@ fn an_entry_of_one_line_gets_every_default() {
             },
             enabled_tools: None,
             disabled_tools: [],
-            default_approval: Auto,
+            default_approval: None,
             tool_approvals: {},
+            tools: [],
+            scope: Scope {
+                workspaces: [],
+                teams: [],
+            },
+            data: ServerData {
+                detect: All,
+                allow: [],
+                handles: false,
+                restore: [],
+            },
+            auth_model: None,
+            audit_sink: "ledger",
             read_only: false,
-            trust: Untrusted,
+            trust: Trusted,
             protocol: Auto,
             prefix: Always,
             supports_parallel_tool_calls: false,
@@ -104,6 +118,7 @@ fn an_entry_of_one_line_gets_every_default() {
                 max_concurrent_calls: 64,
                 max_tools: 2048,
                 max_pages: 100,
+                max_result_bytes: None,
             },
         }
     "#]]

@@ -5,6 +5,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::govern::{
+    Approvals, Audit, AuthModel, Barred, Data, PolicySettings, Scope, ServerData, ToolSettings,
+};
 use super::place::{Place, Problem, ServerError, Source};
 use super::secret::Address;
 use gate::Secret;
@@ -26,6 +29,14 @@ pub struct Config {
     pub gate: Gate,
     /// `[limits]` of toolgate.toml.
     pub limits: Limits,
+    /// `[policy]`, with what managed files add.
+    pub policy: PolicySettings,
+    /// `[approvals]`, within what managed files leave open.
+    pub approvals: Approvals,
+    /// `[data]`, within what managed files leave open.
+    pub data: Data,
+    /// `[audit]`, within what managed files leave open.
+    pub audit: Audit,
 }
 
 impl Config {
@@ -34,13 +45,14 @@ impl Config {
         self.home.join("toolgate")
     }
 
-    /// Fails when toolgate's own settings could not be read whole. They hold restrictions (`read_only`,
-    /// `disabled_tools`, limits), so whoever runs tools must not go on without them; who only lists may.
+    /// Fails when toolgate's own settings, or those of a managed file, could not be read whole, or when anybody
+    /// could have written them. They hold restrictions (rules, `read_only`, `disabled_tools`, limits), so whoever
+    /// runs tools must not go on without them; who only lists may.
     ///
     /// # Errors
-    /// The first mistake found in toolgate.toml or on the command line.
+    /// The first mistake found in a managed file, in toolgate.toml or on the command line.
     pub fn sound(&self) -> Result<(), &Problem> {
-        let own = self.broken.iter().find(|broken| broken.source != Source::Codex);
+        let own = self.broken.iter().find(|broken| broken.grave);
         own.map_or(Ok(()), |broken| Err(&broken.problem))
     }
 }
@@ -52,6 +64,8 @@ pub struct Broken {
     pub source: Source,
     /// Where and what.
     pub problem: Problem,
+    /// Whether no tool may run until it is mended.
+    pub grave: bool,
 }
 
 /// One MCP server as it is to be reached and governed.
@@ -65,8 +79,10 @@ pub struct Server {
     pub label: Option<String>,
     /// A version its author gave it; shown only.
     pub version: Option<String>,
-    /// Whether it may be started and its tools shown.
+    /// Whether it may be started and its tools shown; never when it is barred.
     pub enabled: bool,
+    /// Why it may not be used here, whatever its entry says.
+    pub barred: Option<Barred>,
     /// Whether a session must not begin without it.
     pub required: bool,
     /// How it is reached.
@@ -85,10 +101,20 @@ pub struct Server {
     pub enabled_tools: Option<Vec<String>>,
     /// Tools never to show, by raw name; wins over `enabled_tools`.
     pub disabled_tools: Vec<String>,
-    /// What a call needs before it runs, for tools not named in `tool_approvals`.
-    pub default_approval: ApprovalMode,
+    /// What a call needs before it runs, for tools not named in `tool_approvals`. None: nothing was written.
+    pub default_approval: Option<ApprovalMode>,
     /// The same for single tools, by raw name.
     pub tool_approvals: BTreeMap<String, ApprovalMode>,
+    /// What else was said of tools, by pattern of raw names; the first that fits counts.
+    pub tools: Vec<(String, ToolSettings)>,
+    /// Where it may be used.
+    pub scope: Scope,
+    /// What may come back from it.
+    pub data: ServerData,
+    /// How it knows whose calls it answers.
+    pub auth_model: AuthModel,
+    /// Where its calls are recorded: the ledger, whose name is `ledger`, or what somebody calls it.
+    pub audit_sink: String,
     /// Whether only tools that claim to be read-only may be called.
     pub read_only: bool,
     /// Whether the server's claims about its own tools count.
@@ -197,10 +223,10 @@ pub enum ApprovalMode {
 /// Whether a server's claims about its own tools count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Trust {
-    /// They do.
+    /// They do: a person wrote this server into their own configuration.
+    #[default]
     Trusted,
     /// They do not.
-    #[default]
     Untrusted,
 }
 
@@ -316,10 +342,12 @@ pub struct ServerLimits {
     pub max_tools: usize,
     /// Pages read of one list.
     pub max_pages: usize,
+    /// Bytes of a result that reach the model; what is cut stays readable. None: all of them.
+    pub max_result_bytes: Option<usize>,
 }
 
 impl Default for ServerLimits {
     fn default() -> Self {
-        Self { max_message_bytes: 16 << 20, max_concurrent_calls: 64, max_tools: 2048, max_pages: 100 }
+        Self { max_message_bytes: 16 << 20, max_concurrent_calls: 64, max_tools: 2048, max_pages: 100, max_result_bytes: None }
     }
 }

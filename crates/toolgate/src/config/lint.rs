@@ -1,0 +1,125 @@
+//! What is dangerous in the files although it can be used: secrets written out, and names made to be mistaken.
+
+use std::collections::BTreeMap;
+
+use super::node::{Node, Table, Value};
+use super::place::{Place, Problem, ServerError};
+use super::secret::{looks_secret, url_secrets};
+
+/// A warning for each secret that stands in a server's entry itself. Never quotes it.
+pub(super) fn literal_secrets(name: &str, entry: &Node) -> Vec<Problem> {
+    let Value::Table(table) = &entry.value else {
+        return Vec::new();
+    };
+    if matches!(table.get("allow_inline_secrets"), Some(Node { value: Value::Bool(true), .. })) {
+        return Vec::new();
+    }
+    let mut found = Vec::new();
+    let mut warn = |node: &Node, what: String, hint: &str| {
+        if let Place::File { .. } = node.place {
+            let message = format!("`mcp_servers.{name}.{what}` holds a secret in clear");
+            found.push(Problem::new(&node.place, message).hint(hint));
+        }
+    };
+    for (key, node, text) in texts(table, "env") {
+        if is_secret(key, text) {
+            warn(node, format!("env.{key}"), "export it and name the variable in `env_vars` instead");
+        }
+    }
+    for (key, node, text) in texts(table, "http_headers").chain(texts(table, "headers")) {
+        if is_secret(key, text.rsplit(' ').next().unwrap_or(text)) {
+            let hint = "name a variable in `bearer_token_env_var` or `env_http_headers` instead";
+            warn(node, format!("http_headers.{key}"), hint);
+        }
+    }
+    for (key, node, text) in arguments(table) {
+        if is_token(text) || !url_secrets(text).is_empty() {
+            warn(node, key.to_owned(), "hand it over in a variable named in `env_vars`, or in a header");
+        }
+    }
+    found
+}
+
+fn texts<'a>(table: &'a Table, key: &str) -> impl Iterator<Item = (&'a str, &'a Node, &'a str)> + use<'a> {
+    let inner = match table.get(key) {
+        Some(Node { value: Value::Table(inner), .. }) => Some(inner),
+        _ => None,
+    };
+    inner.into_iter().flatten().filter_map(|(key, node)| match &node.value {
+        Value::Text(text) => Some((key.as_str(), node, text.as_str())),
+        _ => None,
+    })
+}
+
+fn arguments(table: &Table) -> Vec<(&'static str, &Node, &str)> {
+    let mut found = Vec::new();
+    for key in ["command", "url", "args"] {
+        let Some(node) = table.get(key) else { continue };
+        let nodes = if let Value::Array(items) = &node.value { items.iter().collect() } else { vec![node] };
+        found.extend(nodes.into_iter().filter_map(|node| match &node.value {
+            Value::Text(text) => Some((key, node, text.as_str())),
+            _ => None,
+        }));
+    }
+    found
+}
+
+/// Whether a setting of this name and text is a secret, and no place for one (`${TOKEN}`, `<token>`).
+fn is_secret(key: &str, text: &str) -> bool {
+    is_token(text) || (looks_secret(key) && text.len() >= 6 && !text.starts_with(['$', '<', '/']))
+}
+
+/// How tokens of well-known makers begin.
+const TOKENS: [&str; 20] = [
+    "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-", "sk-", "sk_live_", "rk_live_", "xoxb-", "xoxp-",
+    "xapp-", "AKIA", "ASIA", "AIza", "npm_", "pypi-", "hf_", "eyJ",
+];
+
+fn is_token(text: &str) -> bool {
+    let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || "_-.".contains(c)));
+    words.into_iter().any(|word| word.len() >= 20 && TOKENS.iter().any(|start| word.starts_with(start)))
+}
+
+/// Names that look like an earlier one: each is refused, by the place of the one it looks like.
+pub(super) fn lookalikes<'a>(entries: impl IntoIterator<Item = (&'a str, &'a Place)>) -> Vec<ServerError> {
+    let mut entries: Vec<_> = entries.into_iter().collect();
+    // Stable: in one file the upper one came first, and files come before the command line.
+    entries.sort_by_key(|(_, place)| order(place));
+    let mut seen: BTreeMap<String, (&str, &Place)> = BTreeMap::new();
+    let mut refused = Vec::new();
+    for (name, place) in entries {
+        let first = *seen.entry(skeleton(name)).or_insert((name, place));
+        if first.0 != name {
+            let message = format!("its name is too easily taken for `{}`, {}", first.0.escape_debug(), first.1);
+            let problem = Problem::new(place, message).hint("give one of them another name");
+            refused.push(ServerError { name: name.to_owned(), problem });
+        }
+    }
+    refused
+}
+
+fn order(place: &Place) -> (u8, usize, usize) {
+    match place {
+        Place::File { path, line, column } => (u8::from(!path.ends_with("config.toml")), *line, *column),
+        Place::Json { .. } => (2, 0, 0),
+        Place::Override { .. } => (3, 0, 0),
+    }
+}
+
+/// What a name looks like.
+fn skeleton(name: &str) -> String {
+    let plain = |c: char| match c {
+        'ı' | 'і' => 'i',
+        'Ӏ' | '1' | '|' => 'l',
+        'о' | 'ο' | '0' => 'o',
+        'а' | 'α' => 'a',
+        'е' => 'e',
+        'с' => 'c',
+        'р' => 'p',
+        'х' => 'x',
+        'у' => 'y',
+        'ѕ' => 's',
+        other => other,
+    };
+    name.to_lowercase().chars().map(plain).collect()
+}
