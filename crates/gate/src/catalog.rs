@@ -77,16 +77,33 @@ pub struct Item {
     /// What its annotations claim.
     pub facts: Facts,
     /// See [`Item::definition_hash`]. Made when first asked for.
-    pub hash: OnceLock<Box<str>>,
+    pub hash: OnceLock<Hashed>,
+}
+
+/// A definition's hash, and how it is spelled.
+#[derive(Debug, Clone)]
+pub struct Hashed {
+    hash: Option<DefinitionHash>,
+    text: Box<str>,
 }
 
 impl Item {
     /// The hash of the whole definition, as pins and the ledger spell it.
     pub fn definition_hash(&self) -> &str {
+        &self.hashed().text
+    }
+
+    /// The same as a value, unless readers may disagree on what the definition says.
+    pub fn canonical_hash(&self) -> Option<&DefinitionHash> {
+        self.hashed().hash.as_ref()
+    }
+
+    fn hashed(&self) -> &Hashed {
         self.hash.get_or_init(|| {
-            // What readers may disagree on has no canonical form, and equals only its own bytes.
-            let unreadable = |_| format!("bytes:{}", crate::ledger::hex(&Sha256::digest(&self.definition)));
-            DefinitionHash::of(&self.definition).map_or_else(unreadable, |hash| hash.to_string()).into()
+            let hash = DefinitionHash::of(&self.definition).ok();
+            // What has no canonical form equals only its own bytes.
+            let own = || format!("bytes:{}", crate::ledger::hex(&Sha256::digest(&self.definition)));
+            Hashed { hash, text: hash.map_or_else(own, |hash| hash.to_string()).into() }
         })
     }
 

@@ -11,11 +11,15 @@ use crate::policy::{Case, Decision, Policy};
 use crate::ports::{Desk, Ids, Listener, Readiness, Source};
 use crate::taint::Taints;
 use crate::refusal::{Delivery, Failure, Fault, Refusal, Unapproved, Why};
+use crate::schema::{Checker, Validators};
 use crate::words::{Call, CallId, Dialogue, Face, ItemKind, Principal, Reply, ServerName, Target, Wire};
 use bytes::Bytes;
 use std::collections::HashMap;
 use std::sync::Arc;
 use tokio::sync::oneshot;
+
+/// How many schemas are kept ready.
+const SCHEMAS: usize = 1_024;
 
 /// Leave for exactly this call, recorded. Only the gate makes one, and a source consumes it.
 pub struct Permit {
@@ -115,6 +119,7 @@ pub struct Gate {
     approvals: Approvals,
     taints: Taints,
     pace: Pace,
+    schemas: Validators,
     ids: Arc<dyn Ids>,
     sources: HashMap<ServerName, Arc<dyn Source>>,
 }
@@ -144,7 +149,7 @@ impl Gate {
     pub fn new(parts: Assembly) -> Self {
         let Assembly { catalog, policy, recorder, masks, hub, approvals, ids, sources } = parts;
         let sources = sources.into_iter().map(|source| (source.name().clone(), source)).collect();
-        Self { catalog, policy, recorder, masks, hub, approvals, taints: Taints::default(), pace: Pace::default(), ids, sources }
+        Self { catalog, policy, recorder, masks, hub, approvals, taints: Taints::default(), pace: Pace::default(), schemas: Validators::new(SCHEMAS), ids, sources }
     }
 
     /// The same, for conversations that may not do without bounds.
@@ -210,6 +215,7 @@ impl Gate {
         if let Some(held) = self.catalog.held(item) {
             return Err(held.refusal());
         }
+        self.check_arguments(call, item)?;
         let question = match decision {
             Decision::Allow(grant) => return Ok(Leave { grant, continuation: None }),
             Decision::Deny(denial) => return Err(Refusal::Denied(denial)),
@@ -226,6 +232,19 @@ impl Gate {
             return Err(Refusal::Unapproved(Box::new(Unapproved { question: asking.question, approval: None, why })));
         }
         Ok(leave)
+    }
+
+    /// Arguments that its own schema does not take are not worth a call, nor a person's time.
+    fn check_arguments(&self, call: &Call, item: &Item) -> Result<(), Refusal> {
+        let (ItemKind::Tool, Some(hash)) = (item.kind, item.canonical_hash()) else { return Ok(()) };
+        let Checker::Schema(validator) = self.schemas.of(hash, &item.definition) else { return Ok(()) };
+        let mistakes = validator.check(call.wire.part(call.wire.parts.arguments)).err().unwrap_or_default();
+        if mistakes.is_empty() {
+            return Ok(());
+        }
+        // A mistake may quote what the caller sent, and names that the server chose.
+        let flaws = mistakes.iter().map(|mistake| self.masks.text(&mistake.to_string())).collect();
+        Err(Refusal::BadArguments { tool: call.target.asked().to_owned(), flaws })
     }
 
     /// Where questions to people lie.

@@ -143,7 +143,7 @@ impl Pins {
 impl Known {
     fn held(&self, item: &Item) -> Option<Held> {
         let (changed, findings) = match self.lock.pin(item.server.as_str(), &item.raw) {
-            Some(pin) if pin.hash.is_spelled(item.definition_hash()) => return None,
+            Some(pin) if item.canonical_hash() == Some(&pin.hash) => return None,
             Some(_) => (true, Vec::new()),
             None => (false, self.flagged.get(&(item.server.clone(), item.raw.clone()))?.clone()),
         };

@@ -13,7 +13,8 @@ mod token;
 pub use doors::System;
 pub use govern::{Approver, desk};
 pub use logging::{Log, log_file, start_logging};
-pub use options::client_limits;
+pub use options::{client_limits, is_within};
+pub use requesters::ancestors;
 pub use settle::settled;
 pub use states::{ask, refused, status, statuses};
 pub use token::Token;
@@ -102,6 +103,7 @@ pub fn build_with(
         tasks: tasks.clone(),
         client_info: options::client_info(),
     });
+    catalog.watched_by(govern::pins(config, &policy)?);
     catalog.publish(upstream::load_catalog(&config.state_dir(), &links.iter().collect::<Vec<_>>()));
     let upstreams: Vec<Arc<Upstream>> = links.into_iter().map(|link| Upstream::new(link, world.clone())).collect();
     let mut sources: Vec<Arc<dyn Source>> = upstreams.iter().map(|up| up.clone() as Arc<dyn Source>).collect();
@@ -169,16 +171,25 @@ fn links(
     Ok((links, left_out))
 }
 
+/// The record, for a command that has something to add to it.
+///
+/// # Errors
+/// When it cannot be opened.
+pub fn ledger(config: &Config) -> Result<Arc<store::Segments>, Failure> {
+    let audit = config.state_dir().join("audit");
+    let (door, kept) = (options::ledger_door(config)?, options::ledger_options(config));
+    store::Segments::open_with(&audit, door, kept).map_err(|error| {
+        Failure::new(Code::StoreUnavailable, "the ledger cannot be opened")
+            .caused_by(error)
+            .hint("every call is recorded, so without a ledger nothing runs; check permissions and space")
+    })
+}
+
 fn recorder(config: &Config, masks: &Arc<Masks>) -> Result<(Recorder, JoinHandle<()>), Failure> {
     let system = Arc::new(System);
     let arguments = govern::arguments(config, masks)?;
     let audit = config.state_dir().join("audit");
-    let (door, kept) = (options::ledger_door(config)?, options::ledger_options(config));
-    let segments = store::Segments::open_with(&audit, door, kept).map_err(|error| {
-        Failure::new(Code::StoreUnavailable, "the ledger cannot be opened")
-            .caused_by(error)
-            .hint("every call is recorded, so without a ledger nothing runs; check permissions and space")
-    })?;
+    let segments = ledger(config)?;
     let (recorder, writer) = Recorder::new(segments, system, config.limits.max_concurrent_calls, arguments);
     #[expect(clippy::disallowed_methods, reason = "owned by `House`, which awaits it last")]
     let ends = tokio::spawn(writer.run());

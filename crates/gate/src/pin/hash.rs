@@ -35,13 +35,6 @@ impl DefinitionHash {
         })
     }
 
-    /// Whether `text` is how this hash is printed.
-    pub fn is_spelled(&self, text: &str) -> bool {
-        let digit = |byte: u8| char::from_digit(byte.into(), 16);
-        let digits = self.0.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]);
-        text.strip_prefix("sha256:").is_some_and(|hex| hex.chars().map(Some).eq(digits))
-    }
-
     /// The hash itself.
     pub fn bytes(&self) -> &[u8; 32] {
         &self.0

@@ -11,7 +11,9 @@ use crate::config::{self, AuditArgs, Config, Server, Trust};
 use crate::ui::Failure;
 use gate::policy::{Barred, RuleId};
 use gate::ports::{Desk, Paths};
-use gate::{ApprovalRules, Approvals, Arguments, Code, KeepArguments, Masks, PolicySource, ServerName, ServerRules};
+use gate::{
+    ApprovalRules, Approvals, Arguments, Code, KeepArguments, Masks, Pins, Policy, PolicySource, ServerName, ServerRules,
+};
 
 /// How long a call waits out of band when nobody wrote how long: below the minute after which the clients of the
 /// official SDKs give up. The question outlives it.
@@ -161,4 +163,17 @@ pub fn key(config: &Config, name: &str) -> Result<[u8; 32], Failure> {
 pub fn masks<'a>(config: &Config, servers: &[&Server], secrets: impl IntoIterator<Item = &'a gate::Secret>) -> Result<Masks, Failure> {
     let _ = (config, servers, config::Detect::All);
     Ok(Masks::new(secrets))
+}
+
+/// What was agreed to of every tool, and what will be of new ones.
+///
+/// # Errors
+/// A `toolgate.lock` that cannot be read: what was agreed to is not guessed.
+pub fn pins(config: &Config, policy: &Arc<Policy>) -> Result<Arc<Pins>, Failure> {
+    let file = store::lock::LockFile::new(&config.home, &config.state_dir());
+    let (keeper, lock) = store::lock::Keeper::open(file, Arc::new(System)).map_err(|error| {
+        let hint = error.hint();
+        Failure::new(Code::ConfigInvalid, "`toolgate.lock` cannot be used").caused_by(error).hint(hint)
+    })?;
+    Ok(Arc::new(Pins::new(lock, Arc::new(keeper), policy.clone())))
 }

@@ -21,6 +21,11 @@ pub fn is_own_server(config: &Config, env: &Env) -> bool {
     std::env::split_paths(env.get(WITHIN).unwrap_or_default()).any(|home| home == config.home)
 }
 
+/// Whether this process was started by a gate, of whatever home.
+pub fn is_within(env: &Env) -> bool {
+    env.get(WITHIN).is_some()
+}
+
 /// Whether a server is this very program on the same home, as it stands in Codex's file for Codex's use.
 pub fn is_ourselves(server: &Server, env: &Env) -> bool {
     let Transport::Stdio(stdio) = &server.transport else { return false };

@@ -24,6 +24,23 @@ pub fn of_this_process(with_client: bool) -> Vec<Process> {
     found
 }
 
+/// The processes above this one, its parent first. None if that cannot be told: whoever asks must take it for a no.
+pub fn ancestors() -> Option<Vec<Process>> {
+    // A parent that ends meanwhile leaves us with another one.
+    (0..3).find_map(|_| above(std::process::id()))
+}
+
+fn above(pid: u32) -> Option<Vec<Process>> {
+    let mut found = Vec::new();
+    let mut parent = read(pid)?.parent;
+    while parent > 0 {
+        let stat = read(parent)?;
+        found.push(stat.process);
+        parent = stat.parent;
+    }
+    Some(found)
+}
+
 /// What `/proc` says of a process.
 struct Stat {
     process: Process,
@@ -69,5 +86,8 @@ mod tests {
         assert_eq!(asking[0].pid, std::process::id());
         assert!(asking.len() >= 2 || std::os::unix::process::parent_id() <= 1, "{asking:?}");
         assert_eq!(of_this_process(false).len(), 1);
+        let above = ancestors().expect("/proc is there");
+        assert_eq!(above.first().map(|process| process.pid), Some(std::os::unix::process::parent_id()));
+        assert!(asking[1..].iter().all(|process| above.contains(process)), "{asking:?} {above:?}");
     }
 }
