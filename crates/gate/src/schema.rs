@@ -15,13 +15,23 @@
 //! In the path of a call: [`Validators::of`] with the definition's hash, then [`Validator::check`]. Both are bounded in
 //! time by counting, not by a clock; the first use of a schema with many patterns may take some tens of milliseconds,
 //! so warm it up where lists arrive, off the thread that serves.
+//!
+//! # Changes and length
+//! [`Snapshot`] holds what servers offered at one moment, [`diff()`] tells what changed between two and whether that
+//! breaks callers, and [`compact()`] makes a definition shorter that is above a budget.
 
+mod changes;
 mod check;
+mod compact;
 mod compile;
 mod pattern;
 mod say;
+mod snapshot;
 mod validator;
 
+pub use changes::{ChangeKind, SchemaChange, diff};
 pub use check::Mistake;
+pub use compact::compact;
 pub use compile::{MOST_BYTES, MOST_DEPTH, MOST_EXPANDED, Unusable};
+pub use snapshot::{SNAPSHOT, Snapshot, SnapshotFlaw};
 pub use validator::{Checker, Validator, Validators};

@@ -230,5 +230,5 @@ fn the_official_test_suite_is_passed() {
         }
     }
     assert!(failed.is_empty(), "{failed:#?}");
-    assert!(passed > 1_700 && refused < 35, "{passed} passed, {refused} schemas refused");
+    assert!(passed > 1_500 && refused < 30, "{passed} passed, {refused} schemas refused");
 }
