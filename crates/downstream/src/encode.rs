@@ -4,9 +4,9 @@ use crate::answer::Answer;
 use crate::fixup::{self, Fixed};
 use crate::session::place;
 use bytes::Bytes;
-use gate::{Code, Failure, Place, Refusal, Reply, ReplyKind, Wire};
+use gate::{Code, Counts, Failure, Place, Refusal, Reply, ReplyKind, Wire};
 use mcp::revision::code;
-use mcp::splice::Splice;
+use mcp::splice::{Change, Splice, edit_object};
 use mcp::{Era, Span, view};
 
 /// What kind of thing was asked for; results and failures differ by it.
@@ -17,6 +17,13 @@ pub(crate) enum Asked {
     Read,
     Subscription,
     Completion,
+}
+
+impl Asked {
+    /// Whether the stateless era can answer it with a question.
+    pub fn has_rounds(self) -> bool {
+        matches!(self, Self::Tool | Self::Prompt | Self::Read)
+    }
 }
 
 /// How an answer has to look.
@@ -30,30 +37,66 @@ pub(crate) struct Shape {
     pub asked: Asked,
 }
 
+const META: &str = "_meta";
+
 /// The key under which an answer of ours names its code.
 const CODE_KEY: &str = "toolgate/code";
 
-/// The answer to a call.
-pub(crate) fn answer(outcome: Result<Reply, Failure>, shape: &Shape) -> Answer {
+/// The key under which a result says how often something of each class was masked in it.
+const MASKED_KEY: &str = "toolgate/masked";
+
+/// The answer to a call; `state` takes the place of the state its server gave out.
+pub(crate) fn answer(outcome: Result<Reply, Failure>, shape: &Shape, state: Option<&str>) -> Answer {
     match outcome {
-        Ok(reply) if reply.kind == ReplyKind::Result => result(&reply.wire, shape),
+        Ok(reply) if reply.kind == ReplyKind::Result => result(&reply, shape, state),
         Ok(reply) => error(&reply.wire, shape),
         Err(failure) => refused(&failure, shape),
     }
 }
 
-fn result(wire: &Wire, shape: &Shape) -> Answer {
+fn result(reply: &Reply, shape: &Shape, state: Option<&str>) -> Answer {
     let cacheable = shape.asked == Asked::Read;
-    let body = wire.part(wire.parts.body);
+    let wire = &reply.wire;
+    let told = if state.is_none() && reply.masked.is_empty() { None } else { annotated(reply, state) };
+    let body = told.as_deref().map_or_else(|| wire.part(wire.parts.body), str::as_bytes);
     let fixed = match shape.era {
         Era::Legacy => fixup::for_legacy(body, cacheable),
         Era::Modern => fixup::for_modern(body, cacheable),
     };
     match fixed {
-        Fixed::Same => Answer::result(respliced(wire, shape, None)),
+        Fixed::Same => Answer::result(respliced(wire, shape, told.as_deref())),
         Fixed::Edited(body) => Answer::result(respliced(wire, shape, Some(&body))),
         Fixed::Untold(kind) => untold(&kind, shape),
     }
+}
+
+/// A result with another state, and with what was masked in it counted. None if it cannot be read, and so has neither.
+fn annotated(reply: &Reply, state: Option<&str>) -> Option<String> {
+    let body = std::str::from_utf8(reply.wire.part(reply.wire.parts.body)).ok()?;
+    let members = view::members(body).ok()?;
+    let state = state.map(view::quoted);
+    let meta = view::find(body, &members, META).map(|member| member.value.of(body));
+    let meta = (!reply.masked.is_empty()).then(|| counted(meta, &reply.masked));
+    let put: Vec<(&str, &str)> = [("requestState", &state), (META, &meta)]
+        .into_iter()
+        .filter_map(|(key, put)| Some((key, &**put.as_ref()?)))
+        .collect();
+    let value = |key: &str| put.iter().find(|(put, _)| *put == key).map(|(_, value)| *value);
+    let change = |key: &str| value(key).map_or(Change::Keep, |value| Change::Replace(value.to_owned().into()));
+    let added: Vec<_> = put.iter().copied().filter(|(key, _)| view::find(body, &members, key).is_none()).collect();
+    Some(edit_object(body, Span::new(0, body.len()), &members, change, &added))
+}
+
+/// The `_meta` of a result, with the counts; those that a server claims go.
+fn counted(meta: Option<&str>, masked: &Counts) -> String {
+    let counts: Vec<String> = masked.iter().map(|(class, times)| format!("{}:{times}", view::quoted(class))).collect();
+    let counts = format!("{{{}}}", counts.join(","));
+    let (meta, members) = match meta.map(|meta| (meta, view::members(meta))) {
+        Some((meta, Ok(members))) => (meta, members),
+        _ => ("{}", view::members("{}").expect("an object")),
+    };
+    let change = |key: &str| if key == MASKED_KEY { Change::Remove } else { Change::Keep };
+    edit_object(meta, Span::new(0, meta.len()), &members, change, &[(MASKED_KEY, &counts)])
 }
 
 fn error(wire: &Wire, shape: &Shape) -> Answer {
@@ -79,10 +122,10 @@ fn told_code(found: i64, body: &str, shape: &Shape) -> i64 {
 fn with_code(body: &str, code: i64) -> String {
     let members = view::members(body).unwrap_or_default();
     let change = |key: &str| match key {
-        "code" => mcp::splice::Change::Replace(code.to_string().into()),
-        _ => mcp::splice::Change::Keep,
+        "code" => Change::Replace(code.to_string().into()),
+        _ => Change::Keep,
     };
-    mcp::splice::edit_object(body, Span::new(0, body.len()), &members, change, &[])
+    edit_object(body, Span::new(0, body.len()), &members, change, &[])
 }
 
 /// The message with the caller's id, and another body if there is one.
@@ -119,6 +162,11 @@ fn untold(kind: &str, shape: &Shape) -> Answer {
 fn refused(failure: &Failure, shape: &Shape) -> Answer {
     match failure {
         Failure::Refused(Refusal::Unknown { asked, .. }) => unknown(asked, failure, shape),
+        // What integrity does not hold of is no matter of the tool's.
+        Failure::Refused(Refusal::BadState) => {
+            let data = data_of(failure.code(), failure.hint().as_deref(), None);
+            Answer::error(&shape.id, code::INVALID_PARAMS, &failure.to_string(), Some(&data))
+        }
         _ if failure.code() == Code::InternalBug => told(Code::InternalBug, "internal error", None, shape),
         _ => told(failure.code(), &failure.to_string(), failure.hint().as_deref(), shape),
     }
@@ -144,9 +192,8 @@ fn unknown(name: &str, failure: &Failure, shape: &Shape) -> Answer {
 }
 
 /// A failure in our words: for a tool a result that a model can act on, else a JSON-RPC error.
-fn told(code: Code, message: &str, hint: Option<&str>, shape: &Shape) -> Answer {
-    let as_result =
-        shape.asked == Asked::Tool && !matches!(code, Code::ToolUnknown | Code::ArgsInvalid | Code::InternalBug);
+pub(crate) fn told(code: Code, message: &str, hint: Option<&str>, shape: &Shape) -> Answer {
+    let as_result = shape.asked == Asked::Tool && !matches!(code, Code::ToolUnknown | Code::InternalBug);
     if !as_result {
         return Answer::error(&shape.id, code.rpc(), message, Some(&data_of(code, hint, None)));
     }

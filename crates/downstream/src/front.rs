@@ -9,6 +9,9 @@ use crate::line::{Line, Out};
 use crate::listen::{Listen, subscription, unsubscribe};
 use crate::lists::{Lists, settle};
 use crate::modern;
+use crate::question;
+use crate::rounds::Turn;
+use crate::seal::Seal;
 use crate::session::{MOST_WATCHED, Session};
 use crate::trace;
 use bytes::Bytes;
@@ -43,6 +46,10 @@ pub struct Options {
     pub list_wait: Duration,
     /// Instructions for a model, in place of the ones made from the servers.
     pub instructions: Option<String>,
+    /// Whether the user of a client that calls is the one to approve: then its answer to a question counts.
+    pub approvals_by_client: bool,
+    /// Seals what clients keep between the rounds of a call.
+    pub seal: Seal,
 }
 
 /// One face, shared by all its conversations.
@@ -71,8 +78,8 @@ pub(crate) enum Work {
 
 /// A request that is not answered on the spot.
 pub(crate) enum Pending {
-    /// Goes through the gate.
-    Call(Call, Shape),
+    /// Goes through the gate, and may go on in rounds.
+    Call(Call, Shape, Option<Box<Turn>>),
     /// Begins to watch a resource.
     Watch(Call, Shape, Arc<Session>),
     /// Waits for servers that were never seen.
@@ -160,7 +167,9 @@ impl Front {
             Plan::Call(asked) => match aim(&frame, asked) {
                 Ok(aim) => {
                     let (call, shape) = self.call(&frame, caller, said, aim, asked);
-                    Work::Later(Box::new(Pending::Call(call, shape)))
+                    let rounds = call.abilities.dialogue == Dialogue::Rounds && asked.has_rounds();
+                    let turn = rounds.then(|| Box::new(Turn::new(&frame, &call)));
+                    Work::Later(Box::new(Pending::Call(call, shape, turn)))
                 }
                 Err(reason) => Work::Done(invalid_params(&frame, &reason)),
             },
@@ -189,7 +198,7 @@ impl Front {
                     return Work::Done(Answer::empty(id_of(frame), Era::Legacy));
                 }
                 let (call, shape) = self.call(frame, caller, said, aim, Asked::Subscription);
-                Work::Later(Box::new(Pending::Call(call, shape)))
+                Work::Later(Box::new(Pending::Call(call, shape, None)))
             }
             Err(reason) => Work::Done(invalid_params(frame, &reason)),
         }
@@ -209,13 +218,27 @@ impl Front {
             face: self.face.clone(),
             target: aim.target,
             wire: encode::request_wire(frame, aim.subject, aim.arguments),
+            listener: self.listener(frame, caller, &said),
+            conversation: conversation(caller, &trace),
             trace,
-            listener: listener(frame, caller, &said),
-            abilities: Abilities { dialogue, capabilities: said.capabilities, approves: false },
-            conversation: None,
+            abilities: Abilities {
+                approves: self.options.approvals_by_client && can_ask(caller, &said, asked),
+                dialogue,
+                capabilities: said.capabilities,
+            },
             claim: None,
         };
         (call, shape)
+    }
+
+    fn listener(&self, frame: &Frame, caller: &Caller, said: &Said) -> Option<Arc<dyn gate::ports::Listener>> {
+        let token = frame.meta(meta::PROGRESS_TOKEN).filter(|raw| *raw != "null");
+        let token = token.map(|_| frame.json().slice(frame.meta_member_span(meta::PROGRESS_TOKEN).range()));
+        let session = caller.session.clone().filter(|_| said.era == Era::Legacy);
+        if matches!(caller.out, Out::Nowhere) || token.is_none() && session.is_none() && said.level.is_none() {
+            return None;
+        }
+        Some(Arc::new(Line::new(caller.out.clone(), token, said.level, session, self.tracker.clone())))
     }
 
     /// Does what is to be done. A defect of ours ends this request alone.
@@ -233,9 +256,16 @@ impl Front {
     /// All but calls is boxed: every call moves the room for all that it might be.
     async fn finish(&self, pending: Pending) -> Answer {
         match pending {
-            Pending::Call(call, shape) => {
+            Pending::Call(mut call, shape, mut turn) => {
                 self.wait_for(&call).await;
-                encode::answer(self.gate.call(call).await, &shape)
+                if let Some(Err(answer)) = turn.as_mut().map(|turn| turn.take_up(self, &mut call, &shape)) {
+                    return answer;
+                }
+                let outcome = self.gate.call(call).await;
+                match turn {
+                    Some(turn) => turn.answer(self, outcome, &shape),
+                    None => encode::answer(outcome, &shape, None),
+                }
             }
             Pending::Watch(call, shape, session) => Box::pin(self.finish_watch(call, &shape, &session)).await,
             Pending::List(frame, kind, era) => {
@@ -257,7 +287,7 @@ impl Front {
             // Watchers are counted where the server is, and this one was counted before.
             unsubscribe(self.gate.clone(), vec![subscription(self, &by, target.asked(), false)]).await;
         }
-        encode::answer(outcome, shape)
+        encode::answer(outcome, shape, None)
     }
 
     /// A name nobody knows may be one of a server that was never seen: it is given time to come up. The server that
@@ -276,7 +306,7 @@ impl Front {
 impl Pending {
     fn id(&self) -> Bytes {
         match self {
-            Self::Call(_, shape) | Self::Watch(_, shape, _) => shape.id.clone(),
+            Self::Call(_, shape, _) | Self::Watch(_, shape, _) => shape.id.clone(),
             Self::List(frame, ..) => frame.json().slice(frame.id_span().range()),
             Self::Listen(listen) => listen.id().clone(),
         }
@@ -304,13 +334,17 @@ fn plan(method: &str) -> Option<Plan> {
 }
 
 /// What a request is aimed at, and where its name and arguments stand.
-struct Aim {
-    target: Target,
-    subject: Span,
-    arguments: Span,
+pub(crate) struct Aim {
+    pub target: Target,
+    pub subject: Span,
+    pub arguments: Span,
 }
 
-fn aim(frame: &Frame, asked: Asked) -> Result<Aim, String> {
+/// What `frame` is aimed at.
+///
+/// # Errors
+/// What is wrong with its parameters.
+pub(crate) fn aim(frame: &Frame, asked: Asked) -> Result<Aim, String> {
     match asked {
         Asked::Tool => aim_at_name(frame, Target::Tool),
         Asked::Prompt => aim_at_name(frame, Target::Prompt),
@@ -357,14 +391,21 @@ fn aim_at_reference(frame: &Frame) -> Result<Aim, String> {
     Ok(Aim { target: Target::Completion(reference), subject, arguments: Span::NONE })
 }
 
-fn listener(frame: &Frame, caller: &Caller, said: &Said) -> Option<Arc<dyn gate::ports::Listener>> {
-    let token = frame.meta(meta::PROGRESS_TOKEN).filter(|raw| *raw != "null");
-    let token = token.map(|_| frame.json().slice(frame.meta_member_span(meta::PROGRESS_TOKEN).range()));
-    let session = caller.session.clone().filter(|_| said.era == Era::Legacy);
-    if matches!(caller.out, Out::Nowhere) || token.is_none() && session.is_none() && said.level.is_none() {
-        return None;
+/// Whether the caller's user can be shown a question of ours.
+fn can_ask(caller: &Caller, said: &Said, asked: Asked) -> bool {
+    let way = match said.era {
+        Era::Modern => asked.has_rounds(),
+        Era::Legacy => caller.session.is_some() && !matches!(caller.out, Out::Nowhere),
+    };
+    way && question::can_show(said.capabilities.as_deref())
+}
+
+/// The conversation that a call belongs to: the one it came in, else the one its client names.
+fn conversation(caller: &Caller, trace: &gate::Trace) -> Option<Arc<str>> {
+    match &caller.session {
+        Some(session) => session.conversation.clone(),
+        None => trace.thread.as_deref().map(|thread| format!("thread {thread}").into()),
     }
-    Some(Arc::new(Line { out: caller.out.clone(), token, level: said.level, session }))
 }
 
 fn id_of(frame: &Frame) -> &[u8] {

@@ -19,11 +19,16 @@ mod line;
 mod listen;
 mod lists;
 mod modern;
+mod question;
 mod render;
+mod rounds;
+mod seal;
 mod session;
 mod stdio;
 mod trace;
+mod waiting;
 
-pub use self::http::{Auth, HttpOptions, serve_http};
+pub use self::http::{Approver, Auth, HttpOptions, serve_http};
 pub use front::Options;
+pub use seal::Seal;
 pub use stdio::serve_stdio;

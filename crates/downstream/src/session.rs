@@ -33,6 +33,8 @@ pub(crate) struct Session {
     level: AtomicU8,
     /// Its unanswered requests.
     pub in_flight: Arc<InFlight>,
+    /// What a person's "for this conversation" means. Nothing can be learned of it.
+    pub conversation: Option<Arc<str>>,
     asked: Mutex<Asked>,
     /// Which resources it wants to hear of, and whose they are.
     watched: Mutex<HashMap<Box<str>, ServerName>>,
@@ -49,7 +51,11 @@ impl Session {
     /// A conversation whose handshake is still to come. Until then it is served as 2025-03-26.
     pub fn new() -> Self {
         let profile = Profile { revision: Revision::V2025_03_26, client: None, capabilities: None, shaken: false };
+        let mut name = [0; 16];
+        let conversation =
+            getrandom::fill(&mut name).is_ok().then(|| format!("{:032x}", u128::from_be_bytes(name)).into());
         Self {
+            conversation,
             profile: Mutex::new(Arc::new(profile)),
             level: AtomicU8::new(Level::DEFAULT as u8),
             in_flight: Arc::default(),
@@ -89,9 +95,9 @@ impl Session {
         id
     }
 
-    /// Takes back a question that could not be sent.
-    pub fn unask(&self, id: u64) {
-        self.asked.lock().expect("map operations do not panic").open.remove(&id);
+    /// Takes back a question. Whether it was still open.
+    pub fn unask(&self, id: u64) -> bool {
+        self.asked.lock().expect("map operations do not panic").open.remove(&id).is_some()
     }
 
     /// The client answered one of our questions. An answer to anything else is dropped.

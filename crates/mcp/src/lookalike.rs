@@ -13,6 +13,8 @@ const ENVELOPE: [&str; 6] = ["jsonrpc", "id", "method", "params", "result", "err
 const PARAMS: [&str; 5] = ["name", "arguments", "uri", "ref", "_meta"];
 /// What is decided on of `params.ref`.
 const REFERENCE: [&str; 3] = ["type", "name", "uri"];
+/// What is opened or taken out of `params`, on the way to a server.
+const CAMEL: [&str; 2] = ["requestState", "inputResponses"];
 
 /// The first key of a request that is none of those that are decided on, but that a reader who disregards case
 /// would take for one of them.
@@ -20,7 +22,16 @@ pub fn lookalike(frame: &Frame) -> Option<String> {
     let text = frame.text();
     envelope(text, frame.body_span())
         .or_else(|| among(text, frame.members(), &PARAMS))
+        .or_else(|| camel(text, frame.members()))
         .or_else(|| reference(frame.get("ref")?))
+}
+
+/// As [`among`], for keys that are not spelled in lower case alone.
+fn camel(text: &str, members: &[Member]) -> Option<String> {
+    let shortest = CAMEL[0].len() + 2;
+    let keys = members.iter().map(|member| member.key.of(text)).filter(|key| key.len() >= shortest);
+    let mut plain = keys.filter_map(view::string);
+    plain.find(|key| CAMEL.iter().any(|known| key.as_ref() != *known && alike(key, &known.to_ascii_lowercase()))).map(Into::into)
 }
 
 /// Only what is around the body is looked at: the body is long, and was read already.
@@ -78,6 +89,9 @@ mod tests {
     #[test]
     fn a_key_that_only_differs_in_case_is_found() {
         check_params(r#"{"name":"a","Name":"b"}"#, Some("Name"));
+        check_params(r#"{"requestState":"a","inputResponses":{}}"#, None);
+        check_params(r#"{"requestState":"a","requeststate":"b"}"#, Some("requeststate"));
+        check_params(r#"{"inputReſponses":{}}"#, Some("inputReſponses"));
         check_params(r#"{"name":"a","\u004eAME":"b"}"#, Some("NAME"));
         check_params(r#"{"name":"a","argumentſ":{}}"#, Some("argumentſ"));
         check_params(r#"{"uri":"a","URI":"b"}"#, Some("URI"));

@@ -90,6 +90,11 @@ impl Guard {
         Err(Refused::unauthorized(r#"Bearer realm="toolgate", error="invalid_token""#))
     }
 
+    /// Whether the request shows the clients' token.
+    pub fn is_token(&self, headers: &HeaderMap) -> bool {
+        matches!(self.principal(headers), Ok(Principal::Token))
+    }
+
     fn is_own_host(&self, host: &str) -> bool {
         let Ok(authority) = host.parse::<Authority>() else { return false };
         let (name, whole) = (authority.host().to_ascii_lowercase(), host.to_ascii_lowercase());

@@ -1,8 +1,9 @@
-//! The face on HTTP: `/mcp`, `/mcp/NAME`, `/healthz` and `/readyz`.
+//! The face on HTTP: `/mcp`, `/mcp/NAME`, `/approvals`, `/healthz` and `/readyz`.
 //!
 //! One task per connection carries its requests; nothing is spawned for a call, unless its connection ends before
 //! it in the era in which that is no cancellation.
 
+mod approvals;
 mod body;
 mod channel;
 mod connection;
@@ -12,12 +13,14 @@ mod route;
 mod session;
 mod status;
 
+pub use approvals::Approver;
 pub(crate) use channel::Channel;
 pub use guard::Auth;
 
 use crate::front::{Front, Options};
 use crate::herald::{Hearer, herald};
 use crate::line::Out;
+use approvals::Attempts;
 use gate::{Face, Gate};
 use guard::Guard;
 use session::{HttpSession, Sessions};
@@ -64,6 +67,8 @@ pub struct HttpOptions {
     pub keep_alive: Duration,
     /// After how long a client is told to come back when a stream breaks.
     pub retry: Duration,
+    /// Who answers questions at `/approvals`. Nobody: there is no such place.
+    pub approver: Option<Approver>,
 }
 
 impl HttpOptions {
@@ -81,6 +86,7 @@ impl HttpOptions {
             stream_after: Duration::from_secs(10),
             keep_alive: Duration::from_secs(15),
             retry: Duration::from_secs(1),
+            approver: None,
         }
     }
 }
@@ -93,6 +99,8 @@ struct Server {
     servers: HashMap<String, Arc<Front>>,
     sessions: Sessions,
     guard: Guard,
+    /// Wrong secrets shown at `/approvals`.
+    attempts: Attempts,
     options: HttpOptions,
 }
 
@@ -181,7 +189,14 @@ impl Server {
         let only = gate.catalog().servers(&options.face).into_iter();
         let servers = only.map(|name| (name.as_str().to_owned(), front(Face::Only(name)))).collect();
         let sessions = Sessions::new(http.sessions, http.session_idle);
-        Ok(Self { root: front(options.face.clone()), servers, sessions, guard, options: http })
+        Ok(Self {
+            root: front(options.face.clone()),
+            servers,
+            sessions,
+            guard,
+            attempts: Attempts::new(),
+            options: http,
+        })
     }
 
     /// Subscriptions end with a word, sessions without.

@@ -5,7 +5,7 @@ use super::connection::Busy;
 use super::guard::single;
 use super::session::HttpSession;
 use super::status::{Refused, bare, json, not_allowed};
-use super::{Server, post};
+use super::{Server, approvals, post};
 use crate::front::Front;
 use bytes::Bytes;
 use gate::Principal;
@@ -30,6 +30,11 @@ pub(super) async fn handle(server: &Arc<Server>, request: Request<Incoming>, bus
             _ => not_allowed("GET"),
         };
     }
+    let request = match approvals::handle(server, request).await {
+        Ok(reply) => return reply,
+        Err(request) => request,
+    };
+    let path = request.uri().path();
     // Without the token it cannot even be learned which faces there are.
     let by = match server.guard.principal(request.headers()) {
         Ok(by) => by,

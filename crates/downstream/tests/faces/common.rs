@@ -1,15 +1,16 @@
 //! A gate with made-up servers behind it, for tests of the faces.
 
+use crate::desk::Paper;
 use bytes::Bytes;
-use downstream::Options;
+use downstream::{Options, Seal};
 use gate::ports::{BoxFuture, Clock, Ids, Ledger, LedgerError, Position, Readiness, Source};
 use gate::{
-    Assembly, Catalog, Code, Delivery, Face, Facts, Fault, Gate, Hub, ItemKind, Listed, Masks, Mode, Naming, Offer,
-    Parts, Permit, Place, Policy, PrefixStyle, Recorder, ReplyKind, ServerName, ServerRules, StartPermit, Target,
-    Unmasked, Wire,
+    Approval, ApprovalId, ApprovalRules, ApprovalState, Approvals, Assembly, Catalog, Code, Delivery, Face, Facts,
+    Fault, Gate, Hub, ItemKind, Listed, Masks, Mode, Naming, Offer, Parts, Permit, Place, Policy, PrefixStyle,
+    Recorder, ReplyKind, ServerName, ServerRules, Settled, StartPermit, Target, Unmasked, Verdict, Way, Wire,
 };
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use uuid::Uuid;
@@ -31,12 +32,18 @@ pub struct World {
     catalog: Arc<Catalog>,
     /// What happened, in order: `tool:echo`, `dropped:hang`, `start:a`.
     pub story: Arc<Mutex<Vec<String>>>,
+    /// Where questions lie, and the clock.
+    pub paper: Arc<Paper>,
+    record: Arc<Record>,
 }
 
-struct Nothing(AtomicU64);
+/// The record, and a door for ids.
+#[derive(Default)]
+pub struct Record(Mutex<Vec<String>>);
 
-impl Ledger for Nothing {
-    fn append(&self, _: &[u8]) -> Result<Position, LedgerError> {
+impl Ledger for Record {
+    fn append(&self, event: &[u8]) -> Result<Position, LedgerError> {
+        self.0.lock().unwrap().push(String::from_utf8(event.to_vec()).unwrap());
         Ok(Position(0))
     }
     fn durable(&self, _: Position) -> BoxFuture<'_, Result<(), LedgerError>> {
@@ -44,18 +51,9 @@ impl Ledger for Nothing {
     }
 }
 
-impl Clock for Nothing {
-    fn wall_micros(&self) -> u64 {
-        self.0.fetch_add(1, Ordering::Relaxed)
-    }
-    fn mono_micros(&self) -> u64 {
-        self.0.fetch_add(1, Ordering::Relaxed)
-    }
-}
-
-impl Ids for Nothing {
+impl Ids for Record {
     fn fresh(&self) -> Uuid {
-        Uuid::from_u128(self.0.fetch_add(1, Ordering::Relaxed).into())
+        Uuid::new_v4()
     }
 }
 
@@ -67,6 +65,15 @@ impl World {
 
     /// Servers that are known, and servers that were never seen.
     pub fn of(known: &[&str], cold: &[&str]) -> Self {
+        Self::with(known, cold, Arc::new(Paper::new()), ApprovalRules { patience: 0, ..ApprovalRules::default() })
+    }
+
+    /// Two servers, and time for people to answer on `paper`.
+    pub fn asking(paper: Arc<Paper>) -> Self {
+        Self::with(&["a", "b"], &[], paper, ApprovalRules::default())
+    }
+
+    fn with(known: &[&str], cold: &[&str], paper: Arc<Paper>, rules_of_approval: ApprovalRules) -> Self {
         let story = Arc::new(Mutex::new(Vec::new()));
         let names: Vec<ServerName> = known.iter().chain(cold).map(|name| ServerName::from(*name)).collect();
         let naming = Naming { prefix: PrefixStyle::Always, ..Naming::default() };
@@ -74,14 +81,16 @@ impl World {
         catalog.publish(known.iter().map(|name| (ServerName::from(*name), offer())).collect());
         let masks = Arc::new(Masks::new(&[gate::Secret::new("token-abcdef")]));
         let hub = Arc::new(Hub::new(masks.clone(), 64));
-        let nothing = Arc::new(Nothing(AtomicU64::new(1)));
-        let (recorder, writer) = Recorder::new(nothing.clone(), nothing.clone(), 512, gate::Arguments::nothing(masks.clone()));
+        let record = Arc::new(Record::default());
+        let (recorder, writer) =
+            Recorder::new(record.clone(), paper.clone(), 512, gate::Arguments::nothing(masks.clone()));
         let fake =
             |name: &ServerName| Arc::new(Fake { name: name.clone(), up: AtomicBool::new(false), story: story.clone() });
         let fakes: Vec<_> = names.iter().map(fake).collect();
         let rules = |name: &ServerName| {
-            let modes = [("asks".to_owned(), Mode::Prompt), ("never".to_owned(), Mode::Deny)];
-            let rules = ServerRules { default_mode: Some(Mode::Approve), tool_modes: modes.into(), ..ServerRules::default() };
+            let asks = ["asks", "guarded", "guarded_rounds"].map(|tool| (tool.to_owned(), Mode::Prompt));
+            let modes: HashMap<_, _> = asks.into_iter().chain([("never".to_owned(), Mode::Deny)]).collect();
+            let rules = ServerRules { default_mode: Some(Mode::Approve), tool_modes: modes, ..ServerRules::default() };
             (name.clone(), rules)
         };
         let parts = Assembly {
@@ -90,15 +99,15 @@ impl World {
             recorder,
             masks,
             hub: hub.clone(),
-            approvals: gate::Approvals::nobody(nothing.clone(), nothing.clone()),
-            ids: nothing,
+            approvals: Approvals::new(paper.clone(), paper.clone(), record.clone(), rules_of_approval),
+            ids: record.clone(),
             sources: fakes.iter().map(|fake| fake.clone() as Arc<dyn Source>).collect(),
         };
         // Ends have somewhere to go for as long as the test runs.
         let mut tasks = tokio::task::JoinSet::new();
         tasks.spawn(writer.run());
         tasks.detach_all();
-        Self { gate: Arc::new(Gate::new(parts)), hub, catalog, story }
+        Self { gate: Arc::new(Gate::new(parts)), hub, catalog, story, paper, record }
     }
 
     /// A server that was never seen turns out to offer what the others do.
@@ -110,6 +119,36 @@ impl World {
     /// A server offers this many tools from now on.
     pub fn publish_many(&self, name: &str, count: usize) {
         self.catalog.publish(vec![(ServerName::from(name), many(count))]);
+    }
+
+    /// What is on record, one event each.
+    pub fn recorded(&self) -> Vec<serde_json::Value> {
+        self.record.0.lock().unwrap().iter().map(|event| serde_json::from_str(event).unwrap()).collect()
+    }
+
+    /// How often the guarded tools ran.
+    pub fn ran(&self) -> usize {
+        self.story.lock().unwrap().iter().filter(|event| event.starts_with("tool:guarded")).count()
+    }
+
+    /// The question that lies open, once there is one.
+    pub async fn question(&self) -> Approval {
+        let open = || self.paper.questions.lock().unwrap().iter().find(|one| one.state == ApprovalState::Open).cloned();
+        let waited = tokio::time::timeout(PATIENCE, async {
+            loop {
+                if let Some(open) = open() {
+                    return open;
+                }
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        });
+        waited.await.expect("a question in time")
+    }
+
+    /// A person answers out of band.
+    pub async fn settle(&self, id: ApprovalId, yes: bool) -> Settled {
+        let verdict = Verdict { yes, approver: "anna".to_owned(), way: Way::Terminal, at: self.paper.wall_micros() };
+        self.gate.settle(id, verdict).await.unwrap()
     }
 
     /// Waits until something happened.
@@ -133,11 +172,27 @@ pub fn options(face: Face) -> Options {
         limits: mcp::Limits { frame_bytes: 1 << 20, ..mcp::Limits::default() },
         list_wait: Duration::from_millis(300),
         instructions: None,
+        approvals_by_client: false,
+        seal: Seal::fleeting(Arc::new(Paper::new())),
     }
 }
 
-pub const TOOLS: [&str; 13] = [
-    "echo", "region", "bad", "hang", "progress", "log", "elicit", "error", "fault", "rounds", "panic", "asks", "never",
+pub const TOOLS: [&str; 15] = [
+    "echo",
+    "region",
+    "bad",
+    "hang",
+    "progress",
+    "log",
+    "elicit",
+    "error",
+    "fault",
+    "rounds",
+    "panic",
+    "asks",
+    "never",
+    "guarded",
+    "guarded_rounds",
 ];
 
 /// A tool; `region` wants an argument as a header, `bad` wants one that cannot be.
@@ -199,6 +254,12 @@ fn notification(method: &str, params: &str, subject: &str) -> Unmasked {
     Unmasked::message(wire(&json, params, subject), ReplyKind::Result)
 }
 
+/// A result that shows the parameters as the server got them.
+fn params_of(permit: &Permit) -> String {
+    let params = std::str::from_utf8(permit.wire().part(permit.wire().parts.body)).unwrap();
+    format!(r#"{{"structuredContent":{params}}}"#)
+}
+
 /// Says so when a call is dropped before its end.
 struct Running<'a>(&'a Fake, &'a str, bool);
 
@@ -245,7 +306,22 @@ impl Fake {
                 Ok(said("result", &format!(r#"{{"structuredContent":{answer}}}"#)))
             }
             "error" => Ok(said("error", r#"{"code":-32602,"message":"no","data":{"k":1.10}}"#)),
-            "rounds" => Ok(said("result", r#"{"resultType":"input_required","requestState":"s"}"#)),
+            "rounds" | "guarded_rounds" => {
+                let params: serde_json::Value =
+                    serde_json::from_slice(permit.wire().part(permit.wire().parts.body)).unwrap();
+                match params.get("requestState") {
+                    None => {
+                        let asked = r#"{"q":{"method":"elicitation/create","params":{"message":"?"}}}"#;
+                        let state = r#""s\u0074ate""#;
+                        let asks = format!(
+                            r#"{{"resultType":"input_required","inputRequests":{asked},"requestState":{state}}}"#
+                        );
+                        Ok(said("result", &asks))
+                    }
+                    Some(_) => Ok(said("result", &params_of(permit))),
+                }
+            }
+            "guarded" => Ok(said("result", &params_of(permit))),
             "panic" => panic!("a defect"),
             _ => Err(Fault {
                 code: Code::UpstreamUnavailable,

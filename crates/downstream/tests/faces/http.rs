@@ -2,7 +2,7 @@
 
 use crate::client::{Response, send};
 use crate::common::{PATIENCE, World, options, wire};
-use downstream::{Auth, HttpOptions};
+use downstream::{Auth, HttpOptions, Options};
 use gate::{Face, ItemKind, ReplyKind, Secret, ServerName, Unmasked};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
@@ -18,9 +18,9 @@ const TOKEN: (&str, &str) = ("Authorization", "Bearer the-token");
 type Headers<'a> = &'a [(&'a str, &'a str)];
 
 /// A face on a loopback port.
-struct Service {
-    world: World,
-    address: SocketAddr,
+pub struct Service {
+    pub world: World,
+    pub address: SocketAddr,
     stop: CancellationToken,
     served: tokio::task::JoinHandle<std::io::Result<()>>,
 }
@@ -30,13 +30,16 @@ impl Service {
         Self::with(World::new(), |_| {}).await
     }
 
-    async fn with(world: World, change: impl FnOnce(&mut HttpOptions)) -> Self {
+    pub async fn with(world: World, change: impl FnOnce(&mut HttpOptions)) -> Self {
         let mut http = HttpOptions::new(Auth::Token(Secret::new("the-token")));
         change(&mut http);
+        Self::of(world, http, options(Face::All)).await
+    }
+
+    pub async fn of(world: World, http: HttpOptions, mut options: Options) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let stop = CancellationToken::new();
-        let mut options = options(Face::All);
         options.limits.http_head = Duration::from_millis(300);
         let served = downstream::serve_http(world.gate.clone(), options, http, listener, stop.clone());
         let served = tokio_util::task::TaskTracker::new().spawn(served);
@@ -44,11 +47,11 @@ impl Service {
     }
 
     /// A POST with what every client sends, and more.
-    async fn post(&self, path: &str, more: &[(&str, &str)], body: &str) -> Response {
+    pub async fn post(&self, path: &str, more: &[(&str, &str)], body: &str) -> Response {
         send(self.address, "POST", path, &[&[JSON, BOTH, TOKEN], more].concat(), body).await
     }
 
-    async fn open(&self, path: &str, version: &str) -> String {
+    pub async fn open(&self, path: &str, version: &str) -> String {
         let params =
             json!({"protocolVersion": version, "capabilities": {"elicitation": {}}, "clientInfo": {"name": "t"}});
         let body = json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": params}).to_string();
@@ -61,17 +64,26 @@ impl Service {
     }
 
     /// A request of a session.
-    async fn ask(&self, session: &str, body: &Value) -> Response {
+    pub async fn ask(&self, session: &str, body: &Value) -> Response {
         self.post("/mcp", &[("Mcp-Session-Id", session)], &body.to_string()).await
     }
 
-    async fn call(&self, session: &str, id: u32, tool: &str) -> Response {
+    pub async fn call(&self, session: &str, id: u32, tool: &str) -> Response {
         self.ask(session, &call(id, tool)).await
     }
 
-    async fn get(&self, session: &str, more: &[(&str, &str)]) -> Response {
+    pub async fn get(&self, session: &str, more: &[(&str, &str)]) -> Response {
         let base = [("Accept", "text/event-stream"), TOKEN, ("Mcp-Session-Id", session)];
         send(self.address, "GET", "/mcp", &[&base, more].concat(), "").await
+    }
+
+    /// A stateless request with these very parameters, and its answer. A call if it is not `tools/list`.
+    pub async fn stateless(&self, name: &str, params: Value) -> Value {
+        let method = if name == "tools/list" { name } else { "tools/call" };
+        let body = json!({"jsonrpc": "2.0", "id": 7, "method": method, "params": params}).to_string();
+        let mut more = vec![("MCP-Protocol-Version", "2026-07-28"), ("Mcp-Method", method)];
+        more.extend((method != name).then_some(("Mcp-Name", name)));
+        self.post("/mcp", &more, &body).await.json().await
     }
 
     /// A modern request with the headers that repeat it.

@@ -101,5 +101,7 @@ pub fn face_options(face: Face) -> downstream::Options {
         limits: mcp::Limits::default(),
         list_wait: LIST_WAIT,
         instructions: None,
+        approvals_by_client: false,
+        seal: downstream::Seal::fleeting(std::sync::Arc::new(wire::System)),
     }
 }
