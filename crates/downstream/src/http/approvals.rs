@@ -79,7 +79,7 @@ pub(super) async fn handle(server: &Server, request: Request<Incoming>) -> Resul
         None | Some("") => None,
         Some(id) => Some(id.parse::<ApprovalId>()),
     };
-    if let Err(refused) = authorised(server, approver, request.headers()) {
+    if let Some(refused) = refused(server, approver, request.headers()) {
         return Ok(refused);
     }
     let now = approver.clock.wall_micros();
@@ -93,18 +93,19 @@ pub(super) async fn handle(server: &Server, request: Request<Incoming>) -> Resul
     })
 }
 
-fn authorised(server: &Server, approver: &Approver, headers: &HeaderMap) -> Result<(), Reply> {
+/// What is answered to somebody without the approver's secret.
+fn refused(server: &Server, approver: &Approver, headers: &HeaderMap) -> Option<Reply> {
     if !server.attempts.may_try() {
         let mut reply = error(StatusCode::TOO_MANY_REQUESTS, "too many wrong secrets; try again shortly");
         reply.headers_mut().insert(RETRY_AFTER, HeaderValue::from(PAUSE.as_secs()));
-        return Err(reply);
+        return Some(reply);
     }
     let shown = single(headers, &AUTHORIZATION).ok().flatten().and_then(|shown| shown.split_once(' '));
     let secret = shown.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|(_, secret)| secret.trim());
     // The clients' token is never the secret, whatever the operator set.
     let right = secret.is_some_and(|secret| (approver.knows)(secret)) && !server.guard.is_token(headers);
     if right {
-        return Ok(());
+        return None;
     }
     if secret.is_some() {
         server.attempts.failed();
@@ -114,7 +115,7 @@ fn authorised(server: &Server, approver: &Approver, headers: &HeaderMap) -> Resu
     let challenge = HeaderValue::from_static(r#"Bearer realm="toolgate approvals""#);
     reply.headers_mut().insert(WWW_AUTHENTICATE, challenge);
     reply.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-    Err(reply)
+    Some(reply)
 }
 
 async fn list(server: &Server, now: u64) -> Reply {
@@ -138,7 +139,7 @@ async fn show(server: &Server, id: ApprovalId, now: u64) -> Reply {
 async fn settle(server: &Server, approver: &Approver, id: ApprovalId, request: Request<Incoming>) -> Reply {
     let yes = match answer(server, request).await {
         Ok(yes) => yes,
-        Err(refused) => return refused,
+        Err((status, what)) => return error(status, what),
     };
     let verdict = Verdict { yes, approver: approver.name.clone(), way: Way::Http, at: approver.clock.wall_micros() };
     match server.root.gate.settle(id, verdict).await {
@@ -150,23 +151,23 @@ async fn settle(server: &Server, approver: &Approver, id: ApprovalId, request: R
 }
 
 /// Whether the answer in a body is yes.
-async fn answer(server: &Server, request: Request<Incoming>) -> Result<bool, Reply> {
+async fn answer(server: &Server, request: Request<Incoming>) -> Result<bool, (StatusCode, &'static str)> {
     let kind = single(request.headers(), &CONTENT_TYPE).ok().flatten().unwrap_or_default();
     if !kind.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json") {
-        return Err(error(StatusCode::UNSUPPORTED_MEDIA_TYPE, "the body must be `application/json`"));
+        return Err((StatusCode::UNSUPPORTED_MEDIA_TYPE, "the body must be `application/json`"));
     }
     let what = r#"the body must be {"answer":"approve"} or {"answer":"deny"}"#;
-    let malformed = || error(StatusCode::BAD_REQUEST, what);
+    let malformed = (StatusCode::BAD_REQUEST, what);
     let body = Limited::new(request.into_body(), MOST_ANSWER).collect();
     let body = match tokio::time::timeout(server.options.body_wait, body).await {
-        Ok(body) => body.map_err(|_| malformed())?.to_bytes(),
-        Err(_) => return Err(error(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time")),
+        Ok(body) => body.map_err(|_| malformed)?.to_bytes(),
+        Err(_) => return Err((StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time")),
     };
     let text = std::str::from_utf8(&body).unwrap_or_default();
     match view::member(text, "answer").and_then(view::string).as_deref() {
         Some("approve") => Ok(true),
         Some("deny") => Ok(false),
-        _ => Err(malformed()),
+        _ => Err(malformed),
     }
 }
 
