@@ -45,22 +45,29 @@ mod draft;
 mod events;
 mod heads;
 pub mod keys;
+pub mod lock;
 mod names;
 mod pieces;
+mod prove;
 mod prune;
+mod query;
 mod read;
 mod recover;
 mod segments;
 mod synced;
+mod tail;
 mod tree;
 mod verify;
 
 pub use chain::MAX_LINE_BYTES;
 pub use keys::{KeyError, PublicKey, Signer, load_or_make};
+pub use prove::{PROOF_SCHEMA, Proof, ProveError, prove};
 pub use prune::Retention;
+pub use query::{Call, Outcome, Query, calls};
 pub use read::{Filter, Lines, read};
 pub use recover::{RecoverError, Recovered, recover};
 pub use segments::{Door, OpenError, Options, SEGMENT_BYTES, Segments};
+pub use tail::{Tail, TailLine};
 pub use verify::{Against, Bad, Report, VerifyError, verify};
 
 #[cfg(test)]

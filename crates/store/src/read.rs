@@ -124,7 +124,7 @@ impl Lines {
 }
 
 /// The `ts` of an event.
-fn time_of(line: &[u8]) -> Option<u64> {
+pub(crate) fn time_of(line: &[u8]) -> Option<u64> {
     // A quote inside a string is escaped, so this cannot be found in one.
     let digits = member(line, b",\"ts\":")?;
     let length = digits.iter().take_while(|byte| byte.is_ascii_digit()).count();
