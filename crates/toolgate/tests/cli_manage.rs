@@ -116,12 +116,12 @@ fn list_shows_every_server_with_its_secrets_masked() {
     Home::with(THREE).check(
         &["mcp", "list"],
         &expect![[r#"
-            Name        Command  Args                                        Env                 Cwd  Status   Auth
-            filesystem  npx      -y @modelcontextprotocol/server-filesystem  ALLOWED_DIRS=*****  -    enabled  Unsupported
-            github      npx      -y @modelcontextprotocol/server-github      GITHUB_TOKEN=*****  -    enabled  Unsupported
+            Name        Command  Args                                        Env                 Cwd  Status   State            Auth
+            filesystem  npx      -y @modelcontextprotocol/server-filesystem  ALLOWED_DIRS=*****  -    enabled  missing_command  Unsupported
+            github      npx      -y @modelcontextprotocol/server-github      GITHUB_TOKEN=*****  -    enabled  missing_command  Unsupported
 
-            Name  Url                                Bearer Token Env Var  Status   Auth
-            docs  https://me:*****@docs.example/mcp  DOCS_TOKEN            enabled  Bearer token
+            Name  Url                                Bearer Token Env Var  Status   State          Auth
+            docs  https://me:*****@docs.example/mcp  DOCS_TOKEN            enabled  auth_required  Bearer token
             = 0
         "#]],
     );
@@ -150,7 +150,10 @@ fn list_as_json_has_codexs_shape() {
             },
             "startup_timeout_sec": 5.0,
             "tool_timeout_sec": null,
-            "auth_status": "bearer_token"
+            "auth_status": "bearer_token",
+            "state": "auth_required",
+            "reason": "wants a token, and the environment variable DOCS_TOKEN that would hold it is not set",
+            "next": "export DOCS_TOKEN=… and try again"
           },
           {
             "name": "filesystem",
@@ -171,7 +174,10 @@ fn list_as_json_has_codexs_shape() {
             },
             "startup_timeout_sec": null,
             "tool_timeout_sec": null,
-            "auth_status": "unsupported"
+            "auth_status": "unsupported",
+            "state": "missing_command",
+            "reason": "could not be started: program `npx` was not found",
+            "next": "looked in PATH ``; give an absolute path as `command` of [mcp_servers.filesystem]"
           },
           {
             "name": "github",
@@ -192,7 +198,10 @@ fn list_as_json_has_codexs_shape() {
             },
             "startup_timeout_sec": null,
             "tool_timeout_sec": null,
-            "auth_status": "unsupported"
+            "auth_status": "unsupported",
+            "state": "missing_command",
+            "reason": "could not be started: program `npx` was not found",
+            "next": "looked in PATH ``; give an absolute path as `command` of [mcp_servers.github]"
           }
         ]
     "#]]
@@ -218,6 +227,8 @@ fn get_shows_one_server_whole() {
         &expect![[r#"
             docs
               enabled: true
+              state: auth_required
+              why: wants a token, and the environment variable DOCS_TOKEN that would hold it is not set
               transport: streamable_http
               url: https://me:*****@docs.example/mcp
               bearer_token_env_var: DOCS_TOKEN
@@ -262,11 +273,11 @@ fn a_bad_entry_is_listed_and_hides_no_other() {
     home.check(
         &["mcp", "list"],
         &expect![[r#"
-            Name  Command  Args  Env  Cwd  Status   Auth
-            good  g        -     -    -    enabled  Unsupported
+            Name  Command  Args  Env  Cwd  Status   State            Auth
+            good  g        -     -    -    enabled  missing_command  Unsupported
 
-            Name  Status   Problem
-            bad   invalid  HOME/config.toml:2:1: `command`: invalid type: integer, expected a string
+            Name  Status   State          Problem
+            bad   invalid  misconfigured  HOME/config.toml:2:1: `command`: invalid type: integer, expected a string
             warning: HOME/config.toml:2:1: server `bad`: `command`: invalid type: integer, expected a string
             = 0
         "#]],
@@ -283,9 +294,9 @@ fn a_file_that_does_not_parse_is_reported_and_never_touched() {
     home.check(
         &["mcp", "list"],
         &expect![[r#"
-            Name  Status   Problem
-            a     invalid  HOME/config.toml:3:15: its file does not parse: unclosed table, expected `]`
-            b     invalid  HOME/config.toml:3:15: its file does not parse: unclosed table, expected `]`
+            Name  Status   State          Problem
+            a     invalid  misconfigured  HOME/config.toml:3:15: its file does not parse: unclosed table, expected `]`
+            b     invalid  misconfigured  HOME/config.toml:3:15: its file does not parse: unclosed table, expected `]`
             warning: HOME/config.toml:3:15: unclosed table, expected `]`
             warning: HOME/config.toml:3:15: server `a`: its file does not parse: unclosed table, expected `]`
             warning: HOME/config.toml:3:15: server `b`: its file does not parse: unclosed table, expected `]`

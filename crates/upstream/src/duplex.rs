@@ -10,6 +10,9 @@ use mcp::streamable_http::HopHeaders;
 use std::sync::Arc;
 use tokio::io::AsyncRead;
 
+/// Lines that are read before others have their turn.
+const TURN: u64 = 128;
+
 /// Where messages for the server go.
 pub(crate) enum Duplex {
     /// Lines.
@@ -41,7 +44,12 @@ impl Duplex {
 
 /// Reads until the server closes its side.
 pub(crate) async fn read<R: AsyncRead + Unpin>(session: Arc<Session>, mut reader: LineReader<R>) {
-    loop {
+    for count in 1_u64.. {
+        // Thousands of short lines fit into one read: nobody else would have a turn before the last of them, not even
+        // whoever ends the connection.
+        if count % TURN == 0 {
+            tokio::task::yield_now().await;
+        }
         match reader.next().await {
             Ok(Line::Frame(line)) => incoming::take(&session, line, Via::Shared),
             Ok(Line::TooLong { head, tail, .. }) => incoming::take_too_long(&session, &head, &tail),

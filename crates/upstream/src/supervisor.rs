@@ -17,7 +17,7 @@ use arc_swap::ArcSwapOption;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use gate::state::{Change, Last, Versions};
-use gate::{Fault, ItemKind, Offer, State};
+use gate::{Delivery, Fault, ItemKind, Offer, State};
 use mcp::Era;
 use mcp::view;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -134,7 +134,9 @@ impl Shared {
             // Reading comes first: it costs every call something, and writing more.
             Ok(()) if self.refused.load().is_some() => self.refused.store(None),
             Err(fault) if matches!(self.options.transport, Transport::Http(_)) => {
-                let tells = matches!(fault.state, State::AuthRequired | State::Unreachable);
+                // One torn answer says nothing of the next call.
+                let gone = fault.state == State::Unreachable && fault.delivery == Delivery::NotDelivered;
+                let tells = gone || fault.state == State::AuthRequired;
                 if tells && self.refused.load().as_ref().is_none_or(|refused| refused.0.state != fault.state) {
                     let now = self.world.clock.wall_micros();
                     self.inner().last_error = Some(last(fault, now));

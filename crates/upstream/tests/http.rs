@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Caller, Ear, House, http, until};
-use gate::{Dialogue, ItemKind, Notice, Secret, Target};
+use gate::{Dialogue, ItemKind, Notice, Secret, State, Target};
 use std::process::Command;
 use std::time::Duration;
 use tempfile::{TempDir, tempdir};
@@ -288,5 +288,24 @@ async fn a_stale_definition_is_fetched_anew_when_headers_turn_out_wrong() {
     assert!(!answer.contains("-32020"), "{answer}");
     let now = house.catalog.offer(&common::NAME.into()).unwrap();
     assert_eq!(format!("{now:?}"), format!("{fresh:?}"));
+    house.stop().await;
+}
+
+#[tokio::test]
+async fn a_server_that_went_away_is_seen_when_it_is_called_and_so_is_its_return() {
+    let server = serve(&[]);
+    let (house, _dir) = house(http(&server.url)).await;
+    let address = server.url.trim_start_matches("http://").split('/').next().expect("an address").to_owned();
+    drop(server);
+    // The first may find its connection broken, which says nothing of the next.
+    for _ in 0..2 {
+        house.call("echo", r#"{"text":"x"}"#).await.unwrap_err();
+    }
+    let status = house.upstream.status();
+    assert_eq!((status.state, status.state.exit()), (State::Unreachable, 1));
+    assert!(status.reason.is_some_and(|why| why.contains("cannot be reached")));
+    let _back = serve(&["--http", &address]);
+    house.call("echo", r#"{"text":"x"}"#).await.unwrap();
+    assert_eq!(house.upstream.status().state, State::Connected);
     house.stop().await;
 }

@@ -3,10 +3,11 @@
 mod common;
 
 use common::{House, NAME, child, hostile, until};
-use gate::{ItemKind, Notice, ServerName};
+use gate::state::Auth;
+use gate::{ItemKind, Notice, ServerName, State};
 use std::time::Duration;
 use tempfile::tempdir;
-use upstream::{LinkState, Options, Protocol, load_catalog};
+use upstream::{LinkState, Options, Protocol, last_seen, load_catalog};
 
 async fn check_start(options: Options, want: Result<(), &str>) {
     let dir = tempdir().expect("a directory");
@@ -159,4 +160,64 @@ async fn a_stopped_server_leaves_nothing_behind() {
         house.call("echo", r#"{"text":"again"}"#).await.unwrap();
         house.stop().await;
     }
+}
+
+#[tokio::test]
+async fn a_program_that_never_stops_talking_is_given_up_at_once() {
+    let dir = tempdir().unwrap();
+    let house = House::new(child("yes".into(), &[]), dir.path().to_owned());
+    let began = tokio::time::Instant::now();
+    let why = house.ready().await.unwrap_err();
+    assert!(why.contains("keeps sending what is no message"), "{why}");
+    assert_eq!(house.upstream.status().state, State::ProtocolError);
+    assert!(began.elapsed() < Duration::from_secs(20), "nobody else had a turn");
+    house.stop().await;
+}
+
+#[tokio::test]
+async fn a_status_follows_the_link_and_says_since_when() {
+    let dir = tempdir().unwrap();
+    let house = House::new(hostile(&["--crash-on-call", "1"]), dir.path().to_owned());
+    let resting = house.upstream.status();
+    assert_eq!((resting.state, resting.pid), (State::NotStarted, None));
+    house.ready().await.unwrap();
+    let up = house.upstream.status();
+    assert_eq!((up.state, up.pid.is_some(), up.auth_status), (State::Connected, true, Auth::Unsupported));
+    assert!(up.since_micros > resting.since_micros);
+    house.call("echo", r#"{"text":"x"}"#).await.unwrap_err();
+    until("its end", || house.upstream.status().state == State::Crashed).await;
+    let ended = house.upstream.status();
+    assert_eq!(ended.reason.as_deref(), Some("ended with exit status 1"));
+    assert_eq!((ended.last_error.map(|last| last.state), ended.pid), (Some(State::Crashed), None));
+    assert_eq!(ended.counts, up.counts, "what it lists is still known");
+    house.ready().await.unwrap();
+    let again = house.upstream.status();
+    assert_eq!((again.state, again.last_error.map(|last| last.state)), (State::Connected, Some(State::Crashed)));
+    house.stop().await;
+    assert_eq!(house.upstream.status().state, State::NotStarted);
+}
+
+#[tokio::test]
+async fn a_start_is_seen_and_can_be_cancelled() {
+    let dir = tempdir().unwrap();
+    let house = House::new(hostile(&["--hang-at-start"]), dir.path().to_owned());
+    house.gate.start(&NAME.into()).unwrap();
+    assert_eq!(house.upstream.status().state, State::Starting);
+    house.stop().await;
+    assert_eq!(house.upstream.status().state, State::Cancelled);
+}
+
+#[tokio::test]
+async fn who_fails_again_and_again_keeps_its_state_and_says_when_it_is_tried_again() {
+    let dir = tempdir().unwrap();
+    let house = House::new(hostile(&["--exit-at-start", "3"]), dir.path().to_owned());
+    for _ in 0..6 {
+        house.ready().await.unwrap_err();
+    }
+    let status = house.upstream.status();
+    assert_eq!(status.state, State::Crashed);
+    assert!(status.reason.is_some_and(|why| why.contains("is tried again in")));
+    until("it to be remembered", || last_seen(dir.path(), &NAME.into()).is_some()).await;
+    let last = last_seen(dir.path(), &NAME.into()).unwrap();
+    assert_eq!((last.state, last.reason.as_deref()), (State::Crashed, Some("ended with exit status 3")));
 }

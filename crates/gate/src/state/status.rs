@@ -124,7 +124,6 @@ impl Change {
 /// All that is known of one server. What is not known is `None`, and `null` in JSON; no field is ever left away.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-#[non_exhaustive]
 pub struct Status {
     /// Its configured name.
     pub name: String,

@@ -191,7 +191,8 @@ impl House {
         });
         let upstream = Upstream::new(options, world);
         let memory = Arc::new(Memory::default());
-        let (recorder, writer) = Recorder::new(memory.clone(), memory.clone(), 256, gate::Arguments::nothing(masks.clone()));
+        let (recorder, writer) =
+            Recorder::new(memory.clone(), memory.clone(), 256, gate::Arguments::nothing(masks.clone()));
         tasks.spawn(writer.run());
         let rules = ServerRules { default_mode: Some(Mode::Approve), ..ServerRules::default() };
         let gate = Gate::new(Assembly {
