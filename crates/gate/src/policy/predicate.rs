@@ -65,7 +65,7 @@ impl Test {
     /// Whether `found` fits.
     pub(super) fn fit(&self, found: &Found<'_>, at: &Surroundings) -> Fit {
         match (self, found) {
-            (Self::Absent(_), Found::Opaque) => Fit::Unknown,
+            (_, Found::Opaque) => Fit::Unknown,
             (Self::Absent(absent), found) => (matches!(found, Found::Missing) == *absent).into(),
             (_, Found::Missing) => Fit::No,
             (Self::OneOf(values), found) => one_of(values, found),

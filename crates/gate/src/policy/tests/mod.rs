@@ -1,7 +1,12 @@
 //! The engine as its neighbours see it.
 
+mod campaign;
+mod generate;
+mod naive;
 mod rules;
 mod servers;
+mod speed;
+mod telling;
 
 use super::*;
 use crate::catalog::{Facts, Item};
