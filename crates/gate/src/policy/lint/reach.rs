@@ -101,19 +101,19 @@ pub(super) fn covered(layer: Layer, rules: &[Rule]) -> Vec<Finding> {
 /// A server and a tool that a rule names exactly, `None` where it has a pattern.
 type Shelf<'a> = (Option<&'a str>, Option<&'a str>);
 
-fn exact(pattern: &String) -> Option<&str> {
-    is_exact(pattern).then_some(pattern.as_str())
+fn exact(pattern: &str) -> Option<&str> {
+    is_exact(pattern).then_some(pattern)
 }
 
 fn shelf(patterns: &[String]) -> Vec<Option<&str>> {
-    if patterns.is_empty() { vec![None] } else { patterns.iter().map(exact).collect() }
+    if patterns.is_empty() { vec![None] } else { patterns.iter().map(|pattern| exact(pattern)).collect() }
 }
 
 /// Where a rule that covers this one has to lie: whatever covers all of it covers its first name.
 fn wider_shelves(rule: &Rule) -> Vec<Shelf<'_>> {
     let first = |patterns| -> Vec<Option<&str>> {
         let patterns: &Vec<String> = patterns;
-        let named = patterns.first().and_then(exact).map(Some);
+        let named = patterns.first().and_then(|pattern| exact(pattern)).map(Some);
         named.into_iter().chain([None]).collect()
     };
     let (servers, tools) = (first(&rule.server), first(&rule.tool));
