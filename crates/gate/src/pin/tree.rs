@@ -64,6 +64,7 @@ impl<'a> Node<'a> {
     }
 
     /// The value at a path of keys.
+    #[cfg(test)]
     pub fn path(&self, keys: &[&str]) -> Option<&Node<'a>> {
         keys.iter().try_fold(self, |at, key| at.get(key))
     }

@@ -60,7 +60,7 @@ fn the_corpus_of_agent_threat_rules_is_told_apart() {
     let missed: Vec<_> = poison.iter().filter(|entry| !flagged(&entry.text)).map(|entry| &entry.rule).collect();
     let wrong: Vec<_> = plain.iter().filter(|entry| flagged(&entry.text)).map(|entry| &entry.text).collect();
     let found = poison.len() - missed.len();
-    assert!(found * 100 >= poison.len() * 75, "{found} of {}; missed {missed:?}", poison.len());
+    assert!(found * 100 >= poison.len() * 85, "{found} of {}; missed {missed:?}", poison.len());
     assert!(wrong.len() * 100 <= plain.len() * 5, "{} of {}: {wrong:#?}", wrong.len(), plain.len());
 }
 
