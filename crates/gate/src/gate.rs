@@ -7,7 +7,7 @@ use crate::hub::Hub;
 use crate::ledger::{End, Entry, Recorder};
 use crate::mask::{Masks, Unmasked};
 use crate::pace::{Pace, PaceLimits};
-use crate::policy::{Case, Decision, Policy};
+use crate::policy::{Case, Decision, Policy, matches};
 use crate::ports::{Desk, Ids, Listener, Readiness, Source};
 use crate::taint::Taints;
 use crate::refusal::{Delivery, Failure, Fault, Refusal, Unapproved, Why};
@@ -17,6 +17,9 @@ use bytes::Bytes;
 use std::collections::HashMap;
 use std::sync::Arc;
 use tokio::sync::oneshot;
+
+/// In the arguments of which tools (patterns of raw names) of which servers handles are put back.
+pub type Restores = HashMap<ServerName, Vec<String>>;
 
 /// How many schemas are kept ready.
 const SCHEMAS: usize = 1_024;
@@ -120,6 +123,7 @@ pub struct Gate {
     taints: Taints,
     pace: Pace,
     schemas: Validators,
+    restores: Restores,
     ids: Arc<dyn Ids>,
     sources: HashMap<ServerName, Arc<dyn Source>>,
 }
@@ -149,13 +153,19 @@ impl Gate {
     pub fn new(parts: Assembly) -> Self {
         let Assembly { catalog, policy, recorder, masks, hub, approvals, ids, sources } = parts;
         let sources = sources.into_iter().map(|source| (source.name().clone(), source)).collect();
-        Self { catalog, policy, recorder, masks, hub, approvals, taints: Taints::default(), pace: Pace::default(), schemas: Validators::new(SCHEMAS), ids, sources }
+        Self { catalog, policy, recorder, masks, hub, approvals, taints: Taints::default(), pace: Pace::default(), schemas: Validators::new(SCHEMAS), restores: Restores::new(), ids, sources }
     }
 
     /// The same, for conversations that may not do without bounds.
     #[must_use]
     pub fn paced(self, limits: PaceLimits) -> Self {
         Self { pace: Pace::new(limits), ..self }
+    }
+
+    /// The same; handles that stand for what was masked are put back in the arguments of these tools.
+    #[must_use]
+    pub fn restoring(self, restores: Restores) -> Self {
+        Self { restores, ..self }
     }
 
     /// What there is to call.
@@ -276,6 +286,11 @@ impl Gate {
         self.policy.decide(&Case { by: &Principal::Local, item, arguments: None, tainted: false })
     }
 
+    /// What calling `item` can do, as the policy sees it.
+    pub fn class(&self, item: &Item) -> crate::policy::Class {
+        self.policy.class(item)
+    }
+
     /// What of one kind `face` may see: everything the policy does not deny. With the catalog's epoch.
     pub fn visible(&self, face: &Face, kind: ItemKind) -> (u64, Vec<Arc<Item>>) {
         let (epoch, mut items) = self.catalog.items(face, kind);
@@ -366,11 +381,26 @@ impl Gate {
         Refusal::Unknown { kind, asked, similar }
     }
 
-    async fn open(&self, call: Box<Call>, item: Arc<Item>, leave: &Leave) -> Result<(Permit, Entry), Failure> {
+    async fn open(&self, mut call: Box<Call>, item: Arc<Item>, leave: &Leave) -> Result<(Permit, Entry), Failure> {
         match self.recorder.open(&call, &item, leave, self.policy.digest()).await {
-            Ok(entry) => Ok((Permit { call, item, masks: self.masks.clone() }, entry)),
+            Ok(entry) => {
+                // After it was decided and recorded: neither may see what a handle stands for.
+                if let Some(arguments) = self.restored(&call, &item) {
+                    call.wire = call.wire.with_arguments(&arguments);
+                }
+                Ok((Permit { call, item, masks: self.masks.clone() }, entry))
+            }
             Err(refusal) => Err(self.refuse(&call, Some(&item), refusal)),
         }
+    }
+
+    fn restored(&self, call: &Call, item: &Item) -> Option<Bytes> {
+        let tools = self.restores.get(&item.server)?;
+        let arguments = call.wire.part(call.wire.parts.arguments);
+        if arguments.is_empty() || !tools.iter().any(|pattern| matches(pattern, &item.raw)) {
+            return None;
+        }
+        self.masks.restore(&item.server, arguments, &|_| true)
     }
 
     async fn run(&self, permit: Permit) -> Result<Reply, Failure> {

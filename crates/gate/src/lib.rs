@@ -29,7 +29,7 @@ pub use approval::{
 };
 pub use catalog::{Catalog, Facts, Item, Listed, Naming, Offer, PrefixStyle};
 pub use code::Code;
-pub use gate::{Assembly, Feed, Gate, Permit, StartPermit};
+pub use gate::{Assembly, Feed, Gate, Permit, Restores, StartPermit};
 pub use hub::{Hub, Notice};
 pub use ledger::{Arguments, EndWriter, KeepArguments, Recorder};
 pub use limits::Limits;

@@ -207,6 +207,23 @@ impl Wire {
     }
 }
 
+impl Wire {
+    /// The same message with other arguments; they must be there.
+    pub(crate) fn with_arguments(&self, arguments: &[u8]) -> Self {
+        let at = self.parts.arguments;
+        let json = [&self.json[..at.start as usize], arguments, &self.json[at.end as usize..]].concat();
+        let grown = arguments.len() as i64 - i64::from(at.end - at.start);
+        let moved = |edge: u32| if edge >= at.end { (i64::from(edge) + grown) as u32 } else { edge };
+        let mut parts = self.parts;
+        for part in [&mut parts.id, &mut parts.body, &mut parts.subject, &mut parts.arguments, &mut parts.meta] {
+            if !part.is_none() {
+                *part = Place { start: moved(part.start), end: moved(part.end) };
+            }
+        }
+        Self { json: json.into(), parts }
+    }
+}
+
 /// What could be a secret is never printed: size alone.
 impl fmt::Debug for Wire {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -3,6 +3,7 @@
 
 mod doors;
 mod govern;
+mod known;
 mod logging;
 mod options;
 mod requesters;
@@ -11,9 +12,11 @@ mod states;
 mod token;
 
 pub use doors::System;
-pub use govern::{Approver, desk};
+use govern::seal;
+pub use govern::{Approver, desk, http_approver, lock_failure};
+pub use known::{Known, imagined};
 pub use logging::{Log, log_file, start_logging};
-pub use options::{client_limits, is_within};
+pub use options::is_within;
 pub use requesters::ancestors;
 pub use settle::settled;
 pub use states::{ask, refused, status, statuses};
@@ -30,7 +33,7 @@ use tokio_util::task::TaskTracker;
 use crate::config::{Config, Env, Server, Startup};
 use crate::ui::{Failure, Ui};
 use gate::Code;
-use gate::ports::Source;
+use gate::ports::{LockKeeper, Source};
 use gate::{Assembly, Catalog, Gate, Hub, Masks, Policy, Recorder, Secret, ServerName};
 use upstream::Upstream;
 
@@ -76,6 +79,30 @@ pub fn build_with(
     own: &[Secret],
     approver: Approver,
 ) -> Result<House, Failure> {
+    build_all(config, env, selection, own, approver, None)
+}
+
+/// The same, but nothing is pinned: what would be goes to `keeper`.
+///
+/// # Errors
+/// As [`build`].
+pub fn build_unpinned(
+    config: &Config,
+    env: &Env,
+    selection: &Selection,
+    keeper: Arc<dyn LockKeeper>,
+) -> Result<House, Failure> {
+    build_all(config, env, selection, &[], Approver::Elsewhere(Duration::ZERO), Some(keeper))
+}
+
+fn build_all(
+    config: &Config,
+    env: &Env,
+    selection: &Selection,
+    own: &[Secret],
+    approver: Approver,
+    keeper: Option<Arc<dyn LockKeeper>>,
+) -> Result<House, Failure> {
     // Only the first of many builds in one process can install it, and one is enough.
     let _ = rustls::crypto::ring::default_provider().install_default();
     config.sound().map_err(|problem| Failure::from(problem.clone()))?;
@@ -103,7 +130,7 @@ pub fn build_with(
         tasks: tasks.clone(),
         client_info: options::client_info(),
     });
-    catalog.watched_by(govern::pins(config, &policy)?);
+    catalog.watched_by(govern::pins(config, &policy, keeper)?);
     catalog.publish(upstream::load_catalog(&config.state_dir(), &links.iter().collect::<Vec<_>>()));
     let upstreams: Vec<Arc<Upstream>> = links.into_iter().map(|link| Upstream::new(link, world.clone())).collect();
     let mut sources: Vec<Arc<dyn Source>> = upstreams.iter().map(|up| up.clone() as Arc<dyn Source>).collect();
@@ -111,7 +138,7 @@ pub fn build_with(
         sources.push(options::builtin(config, &catalog));
     }
     let (recorder, ends) = recorder(config, &masks)?;
-    let gate = Arc::new(Gate::new(Assembly {
+    let gate = Gate::new(Assembly {
         catalog,
         policy,
         recorder,
@@ -120,7 +147,8 @@ pub fn build_with(
         approvals: govern::approvals(config, approver),
         ids: Arc::new(System),
         sources,
-    }));
+    });
+    let gate = Arc::new(gate.paced(govern::pace(config)).restoring(govern::restores(&servers)));
     start_eager(&gate, &servers);
     Ok(House { gate, upstreams, left_out, tasks, ends })
 }
@@ -269,6 +297,19 @@ impl House {
         drop(gate);
         let _ = tokio::time::timeout(Duration::from_secs(2), ends).await;
     }
+}
+
+/// One face of a gate of this configuration.
+///
+/// # Errors
+/// When the key that seals what clients keep cannot be read or made.
+pub fn face(config: &Config, approver: Approver, face: gate::Face) -> Result<downstream::Options, Failure> {
+    Ok(downstream::Options {
+        limits: options::client_limits(config),
+        approvals_by_client: approver.by_client(config),
+        seal: seal(config)?,
+        ..crate::cli::face_options(face)
+    })
 }
 
 /// The tool modes of one server, by raw name.

@@ -59,6 +59,11 @@ impl NationalId {
         }
     }
 
+    /// All names, for messages.
+    pub fn names() -> Vec<&'static str> {
+        Self::ALL.iter().map(|id| id.name()).collect()
+    }
+
     /// The number of that name.
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|id| id.name() == name)

@@ -1,18 +1,27 @@
 //! The command line: what can be said, and who does it. One file per command; how answers look on a terminal is
 //! `ui`'s, what the files mean is `config`'s.
 
+mod activity;
 mod add;
 mod agent;
+mod approve;
+mod approvals;
+mod audit;
 mod call;
 mod content;
 mod context;
 mod demo;
 mod get;
+mod grants;
 mod items;
 mod list;
+mod lock;
+mod person;
+mod policy;
 mod read;
 mod remove;
 mod runtime;
+mod schema;
 mod serve;
 mod show;
 mod status;
@@ -27,6 +36,7 @@ use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 pub use context::{Context, unknown_server};
+pub use serve::face_options;
 
 use crate::config::Env;
 use crate::ui::{Failure, Look, Ui};
@@ -66,8 +76,16 @@ enum Command {
     Mcp(Mcp),
     /// Run the gate as a service over Streamable HTTP.
     Up(up::UpArgs),
+    /// Show, find, verify, prove and export what is on record.
+    Audit(audit::AuditArgs),
+    /// Say who may call what and why; check, test and compare rules.
+    Policy(policy::PolicyArgs),
     /// Show the main job on real input: a gate, a real server behind it, one call, its record.
     Demo(demo::DemoArgs),
+    /// Answer the questions that wait for a person.
+    Approvals(approvals::ApprovalsArgs),
+    /// Show and take back the leave that lasts.
+    Grants(grants::GrantsArgs),
     /// Print completions for a shell.
     Completions {
         /// The shell to complete for.
@@ -103,8 +121,16 @@ enum McpCommand {
     Read(read::ReadArgs),
     /// Ask servers how they are and print all that is known of them.
     Status(status::StatusArgs),
+    /// Show the recent calls.
+    Activity(activity::ActivityArgs),
     /// Start one server, shake hands, list, ping, and say how each step went.
     Test(test::TestArgs),
+    /// Pin every tool as it is now, or check that nothing differs from its pin.
+    Lock(lock::LockArgs),
+    /// Show what changed in tools that are held back, and let them run as they are now.
+    Approve(approve::ApproveArgs),
+    /// Snapshot the schemas of tools, and tell what changed.
+    Schema(schema::SchemaArgs),
     /// Serve the gate on standard input and output.
     Serve(serve::ServeArgs),
 }
@@ -136,7 +162,11 @@ fn dispatch(command: Command, cx: &Context) -> Result<(), Failure> {
         Command::Mcp(Mcp { command: Some(command) }) => mcp(command, cx),
         Command::Mcp(Mcp { command: None }) => mcp_alone(cx),
         Command::Up(args) => up::run(&args, cx),
+        Command::Audit(args) => audit::run(&args, cx),
+        Command::Policy(args) => policy::run(&args, cx),
         Command::Demo(args) => demo::run(&args, cx),
+        Command::Approvals(args) => approvals::run(&args, cx),
+        Command::Grants(args) => grants::run(&args, cx),
         Command::Completions { shell } => completions(shell, cx),
     }
 }
@@ -159,7 +189,11 @@ fn mcp(command: McpCommand, cx: &Context) -> Result<(), Failure> {
         McpCommand::Call(args) => call::run(&args, cx),
         McpCommand::Read(args) => read::run(&args, cx),
         McpCommand::Status(args) => status::run(&args, cx),
+        McpCommand::Activity(args) => activity::run(&args, cx),
         McpCommand::Test(args) => test::run(&args, cx),
+        McpCommand::Lock(args) => lock::run(&args, cx),
+        McpCommand::Approve(args) => approve::run(&args, cx),
+        McpCommand::Schema(args) => schema::run(&args, cx),
         McpCommand::Serve(args) => serve::run(&args, cx),
     }
 }

@@ -67,7 +67,7 @@ pub fn run(args: &ServeArgs, cx: &Context) -> Result<(), Failure> {
             return Err(failure);
         }
         let stop = CancellationToken::new();
-        let options = downstream::Options { limits: wire::client_limits(&config), ..face_options(face) };
+        let options = wire::face(&config, Approver::Configured, face)?;
         let (stdin, stdout) = (mcp::stdio::process::stdin(), mcp::stdio::process::stdout());
         let (stdin, stdout) = (io("open standard input", stdin)?, io("open standard output", stdout)?);
         let serving = downstream::serve_stdio(house.gate.clone(), options, stdin, stdout, stop.clone());

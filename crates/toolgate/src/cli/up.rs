@@ -50,8 +50,9 @@ pub fn run(args: &UpArgs, cx: &Context) -> Result<(), Failure> {
             return Err(failure);
         }
         let stop = CancellationToken::new();
-        let options = downstream::Options { limits: wire::client_limits(&config), ..serve::face_options(Face::All) };
-        let http = HttpOptions::new(auth(token.as_ref()));
+        let options = wire::face(&config, Approver::Configured, Face::All)?;
+        let approver = Some(wire::http_approver(&config));
+        let http = HttpOptions { approver, ..HttpOptions::new(auth(token.as_ref())) };
         cx.ui.report(&Ready { address, token: token.as_ref().map(Token::expose) })?;
         let serving = downstream::serve_http(house.gate.clone(), options, http, listener, stop.clone());
         let result = runtime::until_asked(serving, &stop).await;

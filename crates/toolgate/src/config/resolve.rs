@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use gate::policy::{self, Level};
+
 use super::env::Env;
 use super::fields::Fields;
 use super::govern::PolicySettings;
@@ -13,7 +15,7 @@ use super::lint;
 use super::managed::Managed;
 use super::managed_files::ManagedFile;
 use super::node::{self, Node, Table, Value};
-use super::place::{Problem, ServerError, Source, similar};
+use super::place::{Place, Problem, ServerError, Source, similar};
 use super::rules::Author;
 use super::server::{self, Context, TRANSPORT_KEYS};
 use super::types::{Broken, Config, Gate, Limits, Origin, Server};
@@ -45,8 +47,9 @@ pub fn resolve(layers: Layers, env: &Env) -> Config {
         resolving.server(&name, entry, &context, &names);
     }
     let data = managed.data(open_data);
-    let Resolving { servers, bad, broken, warnings } = resolving;
-    Config { home, servers, bad, broken, warnings, gate, limits, policy, approvals, data, audit }
+    resolving.rules_in_vain(&policy);
+    let Resolving { servers, bad, broken, warnings, lints } = resolving;
+    Config { home, servers, bad, broken, warnings, lints, gate, limits, policy, approvals, data, audit }
 }
 
 /// An entry as the layers make it together.
@@ -61,6 +64,7 @@ struct Resolving {
     bad: Vec<ServerError>,
     broken: Vec<Broken>,
     warnings: Vec<Problem>,
+    lints: Vec<Problem>,
 }
 
 impl Resolving {
@@ -71,6 +75,26 @@ impl Resolving {
             self.grave(Source::Managed, problems);
         }
         managed
+    }
+
+    /// Rules that can never decide, and names of servers that are none. What else is odd about rules is told by
+    /// `toolgate policy lint`, which knows the tools too.
+    fn rules_in_vain(&mut self, settings: &PolicySettings) {
+        let names = self.servers.keys().chain(self.bad.iter().map(|bad| &bad.name)).map(String::as_str);
+        let servers = names.chain([OURSELVES]).map(|name| (name.into(), gate::ServerRules::default()));
+        let source = gate::PolicySource {
+            servers: servers.collect(),
+            managed: settings.managed.clone(),
+            rules: settings.rules.clone(),
+            ..gate::PolicySource::default()
+        };
+        let known: [gate::Item; 0] = [];
+        for finding in policy::lint(&source, &known).into_iter().filter(|finding| finding.level == Level::Error) {
+            let of_managed = settings.managed.iter().any(|rule| rule.id == finding.rule);
+            let layer = if of_managed { Source::Managed } else { Source::Toolgate };
+            let place = Place::parse(&finding.place);
+            self.grave(layer, [Problem::new(&place, format!("rule `{}` {}", finding.rule.0, finding.text))]);
+        }
     }
 
     fn grave(&mut self, source: Source, problems: impl IntoIterator<Item = Problem>) {
@@ -90,11 +114,11 @@ impl Resolving {
             let problems = written.add(table, Author { managed: false, home: env.filled("HOME") });
             self.grave(*source, problems);
         }
-        written.high_impact.extend(managed.policy.high_impact.iter().cloned());
         PolicySettings {
             managed: managed.policy.rules.clone(),
             rules: written.rules,
             high_impact: written.high_impact,
+            managed_high_impact: managed.policy.high_impact.clone(),
             require_decisions: written.require_decisions || managed.policy.require_decisions,
             team: managed.team.clone().or_else(|| env.filled("CODEX_TEAM").map(str::to_owned)),
             workspace,
@@ -165,7 +189,10 @@ impl Resolving {
             return;
         }
         let adds_only = !defines_transport(&entry.node);
-        self.warnings.extend(lint::literal_secrets(name, &entry.node));
+        for found in lint::literal_secrets(name, &entry.node) {
+            let list = if found.certain { &mut self.warnings } else { &mut self.lints };
+            list.push(found.problem);
+        }
         match server::read(name, entry.node, entry.origin, context) {
             Ok((server, warnings)) => {
                 self.warnings.extend(warnings);
@@ -219,6 +246,9 @@ impl Resolving {
     }
 }
 
+/// The built-in server, which rules may name.
+const OURSELVES: &str = "toolgate";
+
 /// The tables of toolgate.toml beside the servers.
 const SECTIONS: [&str; 7] = ["gate", "limits", "policy", "governance", "approvals", "data", "audit"];
 
@@ -260,6 +290,8 @@ fn section_keys(section: &str) -> &'static [&'static str] {
             "max_concurrent_calls_per_server",
             "max_tools",
             "max_pages",
+            "max_calls_per_session",
+            "max_repeated_calls",
             "max_output_bytes",
             "max_result_bytes",
         ],
@@ -291,6 +323,8 @@ fn limits(fields: &mut Fields) -> Result<Limits, Problem> {
         // One size for both directions, already taken above.
         max_message_bytes: server.max_message_bytes,
         max_concurrent_calls: fields.or("max_concurrent_calls", default.max_concurrent_calls)?,
+        max_calls_per_session: fields.get("max_calls_per_session")?,
+        max_repeated_calls: fields.get("max_repeated_calls")?,
         max_output_bytes: fields.or("max_output_bytes", default.max_output_bytes)?,
         server,
     })

@@ -1,5 +1,8 @@
 //! What the files say, and what it is taken to mean.
 
+mod governing;
+mod managed;
+
 use std::time::Duration;
 
 use expect_test::{Expect, expect};
@@ -29,6 +32,9 @@ fn wrong(config: &Config) -> String {
     }
     for warning in &config.warnings {
         text += &format!("warning: {warning}{}\n", hint(&warning.hint));
+    }
+    for lint in &config.lints {
+        text += &format!("lint: {lint}{}\n", hint(&lint.hint));
     }
     text + &format!("usable: {}\n", config.servers.keys().cloned().collect::<Vec<_>>().join(" "))
 }
@@ -671,6 +677,8 @@ fn the_gates_own_settings_are_read() {
             Limits {
                 max_message_bytes: 1,
                 max_concurrent_calls: 2,
+                max_calls_per_session: None,
+                max_repeated_calls: None,
                 max_output_bytes: 6,
                 server: ServerLimits {
                     max_message_bytes: 1,

@@ -25,6 +25,8 @@ pub struct Config {
     pub broken: Vec<Broken>,
     /// What is odd but harmless, such as an unknown key.
     pub warnings: Vec<Problem>,
+    /// What could be better, told only by `toolgate policy lint`.
+    pub lints: Vec<Problem>,
     /// `[gate]` of toolgate.toml.
     pub gate: Gate,
     /// `[limits]` of toolgate.toml.
@@ -314,6 +316,10 @@ pub struct Limits {
     pub max_message_bytes: usize,
     /// Calls in flight in the whole gate; one more is refused as busy.
     pub max_concurrent_calls: usize,
+    /// Calls of one session. None: no bound.
+    pub max_calls_per_session: Option<usize>,
+    /// Calls of the same tool with the same arguments in a row. None: no bound.
+    pub max_repeated_calls: Option<usize>,
     /// Bytes of output kept from one built-in command.
     pub max_output_bytes: usize,
     /// The defaults of [`Server::limits`].
@@ -325,6 +331,8 @@ impl Default for Limits {
         Self {
             max_message_bytes: 16 << 20,
             max_concurrent_calls: 256,
+            max_calls_per_session: None,
+            max_repeated_calls: None,
             max_output_bytes: 1 << 20,
             server: ServerLimits::default(),
         }

@@ -1,19 +1,23 @@
 //! What governs calls, as each room wants to hear it: policy, approvals, masks, what is recorded of arguments.
 
 use std::collections::HashMap;
+use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::options::{BUILTIN, mode};
 use super::{Modes, Selection, System, requesters};
-use crate::config::{self, AuditArgs, Config, Server, Trust};
+use crate::config::{AuditArgs, Config, DataPattern, Detect, Server, ServerData, Trust};
 use crate::ui::Failure;
 use gate::policy::{Barred, RuleId};
-use gate::ports::{Desk, Paths};
+use gate::ports::{Desk, LockKeeper, Paths};
+use gate::mask::{CustomPattern, DataRules, MaskOptions, NationalId};
 use gate::{
-    ApprovalRules, Approvals, Arguments, Code, KeepArguments, Masks, Pins, Policy, PolicySource, ServerName, ServerRules,
+    ApprovalRules, Approvals, Arguments, Code, KeepArguments, Masks, PaceLimits, Pins, Policy, PolicySource, Restores,
+    ServerName, ServerRules,
 };
+use store::lock::{Keeper, LockError, LockFile};
 
 /// How long a call waits out of band when nobody wrote how long: below the minute after which the clients of the
 /// official SDKs give up. The question outlives it.
@@ -74,6 +78,7 @@ pub fn policy(config: &Config, servers: &[&Server], selection: &Selection) -> Po
         rules: settings.rules.clone(),
         servers: rules(servers, selection),
         high_impact: settings.high_impact.clone(),
+        managed_high_impact: settings.managed_high_impact.clone(),
         workspace: settings.workspace.clone(),
         team: settings.team.clone(),
         paths: Some(Arc::new(Links)),
@@ -159,21 +164,103 @@ pub fn key(config: &Config, name: &str) -> Result<[u8; 32], Failure> {
 /// What is masked.
 ///
 /// # Errors
-/// A pattern of the configuration that is none.
-pub fn masks<'a>(config: &Config, servers: &[&Server], secrets: impl IntoIterator<Item = &'a gate::Secret>) -> Result<Masks, Failure> {
-    let _ = (config, servers, config::Detect::All);
-    Ok(Masks::new(secrets))
+/// A pattern of the configuration that cannot be used.
+pub fn masks<'a>(
+    config: &Config,
+    servers: &[&Server],
+    secrets: impl IntoIterator<Item = &'a gate::Secret>,
+) -> Result<Masks, Failure> {
+    let data = &config.data;
+    let national = |name: &String| {
+        let found = NationalId::named(name);
+        found.ok_or_else(|| {
+            Failure::new(Code::ConfigInvalid, format!("`data.national_ids`: no national number is called `{name}`"))
+                .hint(format!("there are {}", NationalId::names().join(", ")))
+        })
+    };
+    let rules = |detect: Detect, allow: &[String], handles: bool| DataRules {
+        detect: match detect {
+            Detect::Off => gate::mask::Detect::Off,
+            Detect::Known => gate::mask::Detect::Known,
+            Detect::All => gate::mask::Detect::All,
+        },
+        allow: allow.to_vec(),
+        handles,
+    };
+    let of_server = |server: &&Server| {
+        let ServerData { detect, allow, handles, .. } = &server.data;
+        (ServerName::from(server.name.as_str()), rules(*detect, allow, *handles))
+    };
+    let handles = data.handles || servers.iter().any(|server| server.data.handles);
+    let custom = |pattern: &DataPattern| CustomPattern { name: pattern.name.clone(), pattern: pattern.pattern.clone() };
+    let options = MaskOptions {
+        default: rules(data.detect, &data.allow, data.handles),
+        servers: servers.iter().map(of_server).collect(),
+        custom: data.patterns.iter().map(custom).collect(),
+        national_ids: data.national_ids.iter().map(national).collect::<Result<_, _>>()?,
+        handle_key: if handles { Some(fleeting_key()?) } else { None },
+    };
+    Masks::with(secrets, options).map_err(|error| Failure::new(Code::ConfigInvalid, format!("`data.patterns`: {error}")))
 }
 
-/// What was agreed to of every tool, and what will be of new ones.
+/// In the arguments of which tools handles are put back.
+pub fn restores(servers: &[&Server]) -> Restores {
+    let restoring = servers.iter().filter(|server| !server.data.restore.is_empty());
+    restoring.map(|server| (ServerName::from(server.name.as_str()), server.data.restore.clone())).collect()
+}
+
+/// How much one conversation may call.
+pub fn pace(config: &Config) -> PaceLimits {
+    let bound = |limit: Option<usize>| limit.and_then(|limit| NonZeroU64::new(limit as u64));
+    PaceLimits {
+        calls: bound(config.limits.max_calls_per_session),
+        repeats: bound(config.limits.max_repeated_calls),
+    }
+}
+
+/// What seals the state that clients keep between the rounds of a call; the same for every gate of this home, so
+/// that one that was restarted knows what it gave out.
+///
+/// # Errors
+/// When the key cannot be read or made.
+pub fn seal(config: &Config) -> Result<downstream::Seal, Failure> {
+    Ok(downstream::Seal::new(&key(config, "seal.key")?, Arc::new(System)))
+}
+
+/// Who answers questions over HTTP: whoever has the approver's secret.
+pub fn http_approver(config: &Config) -> downstream::Approver {
+    let state = config.state_dir();
+    let knows = move |secret: &str| store::approver::check(&state, secret).unwrap_or(false);
+    downstream::Approver { knows: Arc::new(knows), name: "approver".to_owned(), clock: Arc::new(System) }
+}
+
+fn fleeting_key() -> Result<[u8; 32], Failure> {
+    let mut key = [0; 32];
+    let failed = |error: getrandom::Error| Failure::new(Code::InternalBug, format!("there is no randomness: {error}"));
+    getrandom::fill(&mut key).map_err(failed)?;
+    Ok(key)
+}
+
+/// What was agreed to of every tool, and what will be of new ones: handed to `keeper`, or written down at once.
 ///
 /// # Errors
 /// A `toolgate.lock` that cannot be read: what was agreed to is not guessed.
-pub fn pins(config: &Config, policy: &Arc<Policy>) -> Result<Arc<Pins>, Failure> {
-    let file = store::lock::LockFile::new(&config.home, &config.state_dir());
-    let (keeper, lock) = store::lock::Keeper::open(file, Arc::new(System)).map_err(|error| {
-        let hint = error.hint();
-        Failure::new(Code::ConfigInvalid, "`toolgate.lock` cannot be used").caused_by(error).hint(hint)
-    })?;
-    Ok(Arc::new(Pins::new(lock, Arc::new(keeper), policy.clone())))
+pub fn pins(
+    config: &Config,
+    policy: &Arc<Policy>,
+    keeper: Option<Arc<dyn LockKeeper>>,
+) -> Result<Arc<Pins>, Failure> {
+    let file = LockFile::new(&config.home, &config.state_dir());
+    let opened = match keeper {
+        Some(keeper) => file.read().map(|lock| (keeper, lock)),
+        None => Keeper::open(file, Arc::new(System)).map(|(keeper, lock)| (Arc::new(keeper) as Arc<_>, lock)),
+    };
+    let (keeper, lock) = opened.map_err(lock_failure)?;
+    Ok(Arc::new(Pins::new(lock, keeper, policy.clone())))
+}
+
+/// Why the lock file cannot be used.
+pub fn lock_failure(error: LockError) -> Failure {
+    let hint = error.hint();
+    Failure::new(Code::ConfigInvalid, "`toolgate.lock` cannot be used").caused_by(error).hint(hint)
 }
