@@ -4,6 +4,7 @@
 //! servers say on their own reaches whoever asked for it. Nothing is decided here about who may call what, and
 //! no server is known here: both live behind [`gate::Gate`].
 
+mod aim;
 mod answer;
 mod caller;
 mod capable;

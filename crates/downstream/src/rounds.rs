@@ -4,9 +4,10 @@
 //! question of ours is one more thing an answer can ask for, under a key that no server sees: who has approved goes
 //! on with the server's own rounds. Nothing is kept here between two rounds.
 
+use crate::aim::aim;
 use crate::answer::Answer;
 use crate::encode::{self, Shape, request_wire};
-use crate::front::{Front, aim};
+use crate::front::Front;
 use crate::question;
 use crate::seal::{Bound, Kept, MOST_STATE, Seal};
 use bytes::Bytes;
