@@ -65,6 +65,8 @@ codes! {
     ApprovalExpired = "approval.expired", exit 1, rpc -32603, Gate;
     /// The tool's definition changed since it was pinned, or is suspicious.
     ToolQuarantined = "tool.quarantined", exit 1, rpc -32603, Gate;
+    /// What a server offers is not what the fixtures say.
+    SchemaChanged = "schema.changed", exit 1, rpc -32603, Upstream;
     /// Too much is under way.
     LimitBusy = "limit.busy", exit 1, rpc -32603, Gate;
     /// A conversation has used up what it may do.
@@ -89,6 +91,8 @@ codes! {
     StoreUnavailable = "store.unavailable", exit 1, rpc -32603, Gate;
     /// The record is not as it was written, or a proof does not hold.
     AuditBroken = "audit.broken", exit 1, rpc -32603, Operator;
+    /// The rules have mistakes, or do not decide as was expected of them.
+    PolicyFaulty = "policy.faulty", exit 1, rpc -32603, Operator;
     /// A defect of toolgate.
     InternalBug = "internal.bug", exit 70, rpc -32603, Gate;
 }

@@ -1,8 +1,8 @@
 //! What every command is given: the environment, the printer, and the configuration on demand.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use crate::config::{Config, Env, Layers, Problem, ServerError, WriteError, resolve, similar};
+use crate::config::{Config, Env, Layers, OverrideError, Problem, ServerError, WriteError, resolve, similar};
 use crate::ui::{Failure, Ui};
 use gate::Code;
 
@@ -49,10 +49,18 @@ impl Context {
         self.read(&[])
     }
 
+    /// Reads the files with another one in place of toolgate.toml, for a command that compares.
+    ///
+    /// # Errors
+    /// When there is no such file, and as [`Context::config`].
+    pub fn instead_of_own(&self, path: &Path) -> Result<Config, Failure> {
+        std::fs::metadata(path).map_err(|error| Failure::io(&format!("read {}", path.display()), error))?;
+        let layers = Layers::read_with(&self.home, path, &self.overrides, &self.env).map_err(not_key_value)?;
+        Ok(resolve(layers, &self.env))
+    }
+
     fn read(&self, overrides: &[String]) -> Result<Config, Failure> {
-        let layers = Layers::read(&self.home, overrides, &self.env).map_err(|error| {
-            Failure::new(Code::Usage, error.to_string()).hint("write it like `-c mcp_servers.NAME.command=\"CMD\"`")
-        })?;
+        let layers = Layers::read(&self.home, overrides, &self.env).map_err(not_key_value)?;
         Ok(resolve(layers, &self.env))
     }
 
@@ -64,6 +72,10 @@ impl Context {
             self.ui.warning(&bad.to_string(), bad.problem.hint.as_deref());
         }
     }
+}
+
+fn not_key_value(error: OverrideError) -> Failure {
+    Failure::new(Code::Usage, error.to_string()).hint("write it like `-c mcp_servers.NAME.command=\"CMD\"`")
 }
 
 /// The failure of a command that was given a name nobody has.

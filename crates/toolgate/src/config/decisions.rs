@@ -108,7 +108,8 @@ fn sink(name: &str, fields: &mut Fields, warnings: &mut Vec<Problem>) -> Result<
     let place = fields.place_of("sink");
     let sink = fields.get::<String>("sink")?;
     if let Some(other) = sink.as_deref().filter(|sink| *sink != LEDGER) {
-        let message = format!("`audit.sink`: there is no sink `{}`; calls are recorded in the ledger", other.escape_debug());
+        let message =
+            format!("`audit.sink`: there is no sink `{}`; calls are recorded in the ledger", other.escape_debug());
         warnings.push(Problem::new(&place, message).hint(format!("write `sink = \"{LEDGER}\"`")));
     }
     warnings.extend(fields.unknown(&["sink"]));
@@ -117,9 +118,7 @@ fn sink(name: &str, fields: &mut Fields, warnings: &mut Vec<Problem>) -> Result<
 
 /// Why a server may not be used in this workspace by this team, if its scope says so.
 pub(super) fn out_of_scope(name: &str, scope: &Scope, policy: &PolicySettings) -> Option<Barred> {
-    let barred = |why: String| {
-        Some(Barred { rule: format!("mcp_servers.{name}.scope"), why, reason: "out_of_scope" })
-    };
+    let barred = |why: String| Some(Barred { rule: format!("mcp_servers.{name}.scope"), why, reason: "out_of_scope" });
     if !scope.workspaces.is_empty() && !scope.workspaces.iter().any(|pattern| holds(pattern, &policy.workspace)) {
         return barred(format!("it may not be used in {} (`scope.workspaces`)", policy.workspace.display()));
     }
@@ -137,7 +136,7 @@ pub(super) fn out_of_scope(name: &str, scope: &Scope, policy: &PolicySettings) -
 fn holds(pattern: &str, workspace: &Path) -> bool {
     let pattern = if pattern == "/" { pattern } else { pattern.trim_end_matches('/') };
     let real = Path::new(pattern).canonicalize().ok();
-    workspace.ancestors().any(|dir| {
-        real.as_deref() == Some(dir) || dir.to_str().is_some_and(|dir| gate::policy::matches(pattern, dir))
-    })
+    workspace
+        .ancestors()
+        .any(|dir| real.as_deref() == Some(dir) || dir.to_str().is_some_and(|dir| gate::policy::matches(pattern, dir)))
 }

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::govern::{AuditArgs, AuthModel, Detect};
 use super::node::{Node, Table, Value};
 use super::place::{Place, Problem, similar};
-use super::govern::{AuditArgs, AuthModel, Detect};
 use super::types::{ApprovalMode, Prefix, Profile, Protocol, Startup, ToolNames, Trust};
 use gate::Secret;
 

@@ -15,8 +15,10 @@ pub struct PolicySettings {
     pub managed: Vec<Rule>,
     /// The operator's rules, in the order they were written.
     pub rules: Vec<Rule>,
-    /// Patterns of raw tool names that are of high impact, managed ones included.
+    /// Patterns of raw tool names that are of high impact.
     pub high_impact: Vec<String>,
+    /// Those of the managed file, which nothing said of a tool takes back.
+    pub managed_high_impact: Vec<String>,
     /// Whether a server needs all five decisions.
     pub require_decisions: bool,
     /// The team this person works for: of a managed file, else `CODEX_TEAM`.

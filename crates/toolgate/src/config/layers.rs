@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::env::Env;
 use super::managed_files::{self, ManagedFile, Unread};
 use super::node::{self, Node, Table, Value};
-use super::place::{Place, Problem, Source};
+use super::place::{CODEXS, OWN, Place, Problem, Source};
 
 /// What was written, layer by layer, lowest first.
 #[derive(Debug)]
@@ -47,11 +47,19 @@ impl Layers {
     /// # Errors
     /// An override without a key or without `=`.
     pub fn read(home: &Path, overrides: &[String], env: &Env) -> Result<Self, OverrideError> {
-        let files = [Source::Codex, Source::Toolgate].into_iter().filter_map(|source| {
-            let path: Arc<Path> = source.file(home)?.into();
-            Some(file(source, &path, managed_files::read_guarded(&path, false)))
+        Self::read_with(home, &home.join(OWN), overrides, env)
+    }
+
+    /// The same with the file `own` in place of toolgate.toml.
+    ///
+    /// # Errors
+    /// As [`Layers::read`].
+    pub fn read_with(home: &Path, own: &Path, overrides: &[String], env: &Env) -> Result<Self, OverrideError> {
+        let files = [(Source::Codex, home.join(CODEXS)), (Source::Toolgate, own.to_owned())].map(|(source, path)| {
+            let path: Arc<Path> = path.into();
+            file(source, &path, managed_files::read_guarded(&path, false))
         });
-        let mut layers: Vec<_> = files.collect();
+        let mut layers = Vec::from(files);
         layers.push(command_line(overrides)?);
         let workspace = std::env::current_dir().unwrap_or_default();
         Ok(Self { home: home.to_owned(), workspace, layers, managed: managed_files::read(env) })

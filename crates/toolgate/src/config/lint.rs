@@ -6,8 +6,16 @@ use super::node::{Node, Table, Value};
 use super::place::{Place, Problem, ServerError};
 use super::secret::{looks_secret, url_secrets};
 
-/// A warning for each secret that stands in a server's entry itself. Never quotes it.
-pub(super) fn literal_secrets(name: &str, entry: &Node) -> Vec<Problem> {
+/// A secret that stands in a server's entry itself. Its text is never quoted.
+pub(super) struct InClear {
+    /// Where, and what to do.
+    pub(super) problem: Problem,
+    /// Whether it is without doubt the token of some maker, and does not just have the name of a secret.
+    pub(super) certain: bool,
+}
+
+/// The secrets that stand in a server's entry.
+pub(super) fn literal_secrets(name: &str, entry: &Node) -> Vec<InClear> {
     let Value::Table(table) = &entry.value else {
         return Vec::new();
     };
@@ -15,26 +23,26 @@ pub(super) fn literal_secrets(name: &str, entry: &Node) -> Vec<Problem> {
         return Vec::new();
     }
     let mut found = Vec::new();
-    let mut warn = |node: &Node, what: String, hint: &str| {
+    let mut warn = |node: &Node, what: String, text: &str, hint: &str| {
         if let Place::File { .. } = node.place {
             let message = format!("`mcp_servers.{name}.{what}` holds a secret in clear");
-            found.push(Problem::new(&node.place, message).hint(hint));
+            found.push(InClear { problem: Problem::new(&node.place, message).hint(hint), certain: is_token(text) });
         }
     };
     for (key, node, text) in texts(table, "env") {
         if is_secret(key, text) {
-            warn(node, format!("env.{key}"), "export it and name the variable in `env_vars` instead");
+            warn(node, format!("env.{key}"), text, "export it and name the variable in `env_vars` instead");
         }
     }
     for (key, node, text) in texts(table, "http_headers").chain(texts(table, "headers")) {
         if is_secret(key, text.rsplit(' ').next().unwrap_or(text)) {
             let hint = "name a variable in `bearer_token_env_var` or `env_http_headers` instead";
-            warn(node, format!("http_headers.{key}"), hint);
+            warn(node, format!("http_headers.{key}"), text, hint);
         }
     }
     for (key, node, text) in arguments(table) {
         if is_token(text) || !url_secrets(text).is_empty() {
-            warn(node, key.to_owned(), "hand it over in a variable named in `env_vars`, or in a header");
+            warn(node, key.to_owned(), text, "hand it over in a variable named in `env_vars`, or in a header");
         }
     }
     found
@@ -71,8 +79,26 @@ fn is_secret(key: &str, text: &str) -> bool {
 
 /// How tokens of well-known makers begin.
 const TOKENS: [&str; 20] = [
-    "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-", "sk-", "sk_live_", "rk_live_", "xoxb-", "xoxp-",
-    "xapp-", "AKIA", "ASIA", "AIza", "npm_", "pypi-", "hf_", "eyJ",
+    "ghp_",
+    "gho_",
+    "ghu_",
+    "ghs_",
+    "ghr_",
+    "github_pat_",
+    "glpat-",
+    "sk-",
+    "sk_live_",
+    "rk_live_",
+    "xoxb-",
+    "xoxp-",
+    "xapp-",
+    "AKIA",
+    "ASIA",
+    "AIza",
+    "npm_",
+    "pypi-",
+    "hf_",
+    "eyJ",
 ];
 
 fn is_token(text: &str) -> bool {
@@ -88,7 +114,7 @@ pub(super) fn lookalikes<'a>(entries: impl IntoIterator<Item = (&'a str, &'a Pla
     let mut seen: BTreeMap<String, (&str, &Place)> = BTreeMap::new();
     let mut refused = Vec::new();
     for (name, place) in entries {
-        let first = *seen.entry(skeleton(name)).or_insert((name, place));
+        let first = *seen.entry(gate::pin::skeleton(name)).or_insert((name, place));
         if first.0 != name {
             let message = format!("its name is too easily taken for `{}`, {}", first.0.escape_debug(), first.1);
             let problem = Problem::new(place, message).hint("give one of them another name");
@@ -104,22 +130,4 @@ fn order(place: &Place) -> (u8, usize, usize) {
         Place::Json { .. } => (2, 0, 0),
         Place::Override { .. } => (3, 0, 0),
     }
-}
-
-/// What a name looks like.
-fn skeleton(name: &str) -> String {
-    let plain = |c: char| match c {
-        'ı' | 'і' => 'i',
-        'Ӏ' | '1' | '|' => 'l',
-        'о' | 'ο' | '0' => 'o',
-        'а' | 'α' => 'a',
-        'е' => 'e',
-        'с' => 'c',
-        'р' => 'p',
-        'х' => 'x',
-        'у' => 'y',
-        'ѕ' => 's',
-        other => other,
-    };
-    name.to_lowercase().chars().map(plain).collect()
 }

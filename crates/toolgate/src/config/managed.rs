@@ -23,17 +23,8 @@ pub(super) struct Managed {
     lists: Vec<(PathBuf, AllowList)>,
 }
 
-const KEYS: [&str; 9] = [
-    "policy",
-    "governance",
-    "require_decisions",
-    "high_impact",
-    "team",
-    "data",
-    "audit",
-    "approvals",
-    "mcp_servers",
-];
+const KEYS: [&str; 9] =
+    ["policy", "governance", "require_decisions", "high_impact", "team", "data", "audit", "approvals", "mcp_servers"];
 
 impl Managed {
     /// Adds a file. Every mistake in it is found; with any of them nothing may run.

@@ -32,6 +32,7 @@ mod write;
 #[cfg(test)]
 mod tests;
 
+pub use decisions::UNDECIDED;
 pub use draft::{Draft, check_name, drafts_from_json};
 pub use edit::{Edit, EditError};
 pub use env::{Env, child_env, secrets};
@@ -44,7 +45,6 @@ pub use layers::{Layers, OverrideError};
 pub use place::{Place, Problem, ServerError, Source, similar};
 pub use resolve::resolve;
 pub use secret::{Address, mask_urls};
-pub use decisions::UNDECIDED;
 pub use transport::NO_TRANSPORT;
 pub use types::{
     ApprovalMode, Broken, Config, Gate, Http, Limits, Origin, Prefix, Profile, Protocol, Server, ServerLimits, Startup,

@@ -39,6 +39,17 @@ impl Place {
         }
     }
 
+    /// The place that prints as `text`: rules carry theirs as people are told it.
+    pub(super) fn parse(text: &str) -> Self {
+        let file = |text: &str| {
+            let (rest, column) = text.rsplit_once(':')?;
+            let (path, line) = rest.rsplit_once(':')?;
+            Some(Self::File { path: Path::new(path).into(), line: line.parse().ok()?, column: column.parse().ok()? })
+        };
+        let key = text.strip_prefix("-c ").unwrap_or(text);
+        file(text).unwrap_or_else(|| Self::Override { key: key.to_owned() })
+    }
+
     /// The place of byte `offset` of a file with this text.
     pub(super) fn at(path: &Arc<Path>, text: &str, offset: usize) -> Self {
         let before = &text[..text.floor_char_boundary(offset)];
@@ -72,6 +83,12 @@ impl fmt::Display for Place {
     }
 }
 
+/// The file that Codex reads too.
+pub(super) const CODEXS: &str = "config.toml";
+
+/// The file that toolgate alone reads.
+pub(super) const OWN: &str = "toolgate.toml";
+
 /// Which layer a setting came from; a later one wins over an earlier one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Source {
@@ -89,8 +106,8 @@ impl Source {
     /// The file of this layer under `home`; none for the command line and managed files.
     pub fn file(self, home: &Path) -> Option<PathBuf> {
         match self {
-            Self::Codex => Some(home.join("config.toml")),
-            Self::Toolgate => Some(home.join("toolgate.toml")),
+            Self::Codex => Some(home.join(CODEXS)),
+            Self::Toolgate => Some(home.join(OWN)),
             Self::Override | Self::Managed => None,
         }
     }

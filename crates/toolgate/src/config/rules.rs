@@ -285,9 +285,7 @@ impl FromNode for Outcome {
 impl FromNode for u64 {
     fn from_node(node: Node) -> Result<Self, Problem> {
         match node.value {
-            Value::Integer(number) => {
-                Self::try_from(number).map_err(|_| Problem::new(&node.place, "it is negative"))
-            }
+            Value::Integer(number) => Self::try_from(number).map_err(|_| Problem::new(&node.place, "it is negative")),
             other => Err(Problem::new(&node.place, format!("invalid type: {}, expected an integer", other.kind()))),
         }
     }

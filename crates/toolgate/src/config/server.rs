@@ -125,10 +125,8 @@ pub(super) fn read(
     let Tools { approvals, settings } = tools(name, &mut fields, &mut warnings)?;
     let Decisions { scope, data, auth_model, audit_sink } =
         decisions::read(name, &mut fields, auth_model, context, &mut warnings)?;
-    let barred = context
-        .managed
-        .bar(name, &transport)
-        .or_else(|| decisions::out_of_scope(name, &scope, context.policy));
+    let barred =
+        context.managed.bar(name, &transport).or_else(|| decisions::out_of_scope(name, &scope, context.policy));
     let server = Server {
         name: name.to_owned(),
         origin,

@@ -5,9 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::govern::{
-    Approvals, Audit, AuthModel, Barred, Data, PolicySettings, Scope, ServerData, ToolSettings,
-};
+use super::govern::{Approvals, Audit, AuthModel, Barred, Data, PolicySettings, Scope, ServerData, ToolSettings};
 use super::place::{Place, Problem, ServerError, Source};
 use super::secret::Address;
 use gate::Secret;
@@ -356,6 +354,12 @@ pub struct ServerLimits {
 
 impl Default for ServerLimits {
     fn default() -> Self {
-        Self { max_message_bytes: 16 << 20, max_concurrent_calls: 64, max_tools: 2048, max_pages: 100, max_result_bytes: None }
+        Self {
+            max_message_bytes: 16 << 20,
+            max_concurrent_calls: 64,
+            max_tools: 2048,
+            max_pages: 100,
+            max_result_bytes: None,
+        }
     }
 }
