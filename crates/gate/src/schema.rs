@@ -24,10 +24,14 @@ mod changes;
 mod check;
 mod compact;
 mod compile;
+mod expand;
+mod keywords;
 mod pattern;
 mod say;
 mod snapshot;
 mod validator;
+mod values;
+mod walk;
 
 pub use changes::{ChangeKind, SchemaChange, diff};
 pub use check::Mistake;

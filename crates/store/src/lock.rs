@@ -273,6 +273,29 @@ impl LockKeeper for Keeper {
     }
 }
 
+/// Writes nothing down, and hands out what would have been.
+#[derive(Default)]
+pub struct Collector {
+    first: Mutex<Vec<FirstPin>>,
+}
+
+impl Collector {
+    /// What would have been pinned so far.
+    pub fn take(&self) -> Vec<FirstPin> {
+        std::mem::take(&mut *self.first.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl LockKeeper for Collector {
+    fn keep(&self, mut first: Vec<FirstPin>) {
+        self.first.lock().unwrap_or_else(PoisonError::into_inner).append(&mut first);
+    }
+
+    fn reload(&self) -> Option<Lock> {
+        None
+    }
+}
+
 impl Drop for Keeper {
     fn drop(&mut self) {
         self.settle();

@@ -1,8 +1,9 @@
 //! The words for mistakes. Whoever reads them is mostly a model that shall try again: what was expected, what was
 //! given, what it may have meant.
 
-use super::check::{Mistake, kinds};
+use super::check::Mistake;
 use super::compile::kind;
+use super::values::kinds;
 use crate::pin::elided;
 use crate::pin::tree::Node;
 
