@@ -7,6 +7,7 @@ use tokio::io::{AsyncWriteExt, DuplexStream, ReadHalf, WriteHalf};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use super::asked::{Answering, Person};
 use crate::ui::Failure;
 use gate::Code;
 use gate::{Face, Gate};
@@ -23,6 +24,7 @@ pub struct Agent {
     face: JoinHandle<()>,
     limits: Limits,
     next_id: u64,
+    answering: Option<Answering>,
 }
 
 /// An answer: the raw result object.
@@ -60,19 +62,35 @@ impl Agent {
     /// # Errors
     /// When the face does not answer, which is our own defect.
     pub async fn meet(gate: Arc<Gate>, face: Face, limits: Limits) -> Result<Self, Failure> {
+        Self::meet_with(gate, face, limits, None).await
+    }
+
+    /// The same, with a person who answers when a call needs one.
+    ///
+    /// # Errors
+    /// As [`Agent::meet`].
+    pub async fn meet_with(
+        gate: Arc<Gate>,
+        face: Face,
+        limits: Limits,
+        person: Option<Person>,
+    ) -> Result<Self, Failure> {
+        let answering = person.map(|person| Answering { person, gate: gate.clone() });
         let (ours, theirs) = tokio::io::duplex(PIPE_BYTES);
         let (reader, writer) = tokio::io::split(theirs);
-        let options = downstream::Options { limits, ..super::serve::face_options(face) };
+        let approvals_by_client = answering.is_some();
+        let options = downstream::Options { limits, approvals_by_client, ..super::serve::face_options(face) };
         #[expect(clippy::disallowed_methods, reason = "owned by the agent, which awaits it in `leave`")]
         let face = tokio::spawn(async move {
             // The face ends with the conversation; a broken pipe inside our process cannot happen before.
             let _ = downstream::serve_stdio(gate, options, reader, writer, CancellationToken::new()).await;
         });
         let (reader, writer) = tokio::io::split(ours);
-        let mut agent = Self { reader: LineReader::new(reader, limits), writer, face, limits, next_id: 1 };
+        let mut agent = Self { reader: LineReader::new(reader, limits), writer, face, limits, next_id: 1, answering };
         let hello = format!(
-            r#"{{"protocolVersion":"{}","capabilities":{{}},"clientInfo":{{"name":"toolgate-cli","version":"{}"}}}}"#,
+            r#"{{"protocolVersion":"{}","capabilities":{},"clientInfo":{{"name":"toolgate-cli","version":"{}"}}}}"#,
             Revision::NEWEST_LEGACY,
+            if approvals_by_client { r#"{"elicitation":{}}"# } else { "{}" },
             env!("CARGO_PKG_VERSION")
         );
         agent.request("initialize", &hello, &mut |_| ()).await?;
@@ -99,6 +117,7 @@ impl Agent {
             let frame = self.next().await?;
             match frame.kind() {
                 Kind::Notification => heard(&frame),
+                Kind::Request if self.answered(&frame).await? => {}
                 Kind::Request => self.decline(&frame).await?,
                 Kind::Result if frame.id() == Some(&id) => return Ok(Answer { frame }),
                 Kind::Error if frame.id() == Some(&id) => return Err(refused(&frame)),
@@ -109,8 +128,8 @@ impl Agent {
 
     /// Ends the conversation.
     pub async fn leave(self) {
-        let Agent { reader, writer, face, .. } = self;
-        drop((reader, writer));
+        let Agent { reader, writer, face, answering, .. } = self;
+        drop((reader, writer, answering));
         // It ends by itself now; a panic in it was logged where it happened.
         let _ = face.await;
     }
@@ -130,6 +149,17 @@ impl Agent {
                 Err(Failure::new(Code::LimitTooLarge, format!("the answer is {bytes} bytes long, more than the limit")))
             }
             Line::Eof => Err(Failure::new(Code::InternalBug, "the gate hung up")),
+        }
+    }
+
+    /// Whether a request was a question of the gate's own, which then was answered at its desk; the request itself
+    /// is taken back by the gate.
+    async fn answered(&self, frame: &Frame) -> Result<bool, Failure> {
+        match &self.answering {
+            Some(Answering { person, gate }) if frame.method() == "elicitation/create" => {
+                person.answer(gate, &frame.get_string("message").unwrap_or_default()).await
+            }
+            _ => Ok(false),
         }
     }
 

@@ -1,14 +1,18 @@
 //! `toolgate mcp call`: calls one tool through the gate, as an agent would.
 
 use std::io::{IsTerminal, Read};
+use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args;
 use serde_json::{Map, Value};
 
 use super::agent::{Agent, Answer};
+use super::asked::Person;
 use super::{Context, content, runtime};
+use crate::config::Config;
 use crate::ui::Failure;
-use crate::wire::{self, Log, Selection};
+use crate::wire::{self, Approver, Log, Selection};
 use gate::Code;
 use gate::Face;
 use mcp::{Frame, Limits, view};
@@ -20,6 +24,10 @@ use mcp::{Frame, Limits, view};
   toolgate mcp call everything__echo --arg message=hello
   echo '{\"message\":\"hi\"}' | toolgate mcp call everything__echo --args -
   toolgate mcp call slow__job --stream --json
+  toolgate mcp call mail__send --args @mail.json --approve
+
+A tool that needs a person's approval asks at the terminal. Without one it is refused, unless `--wait` leaves time
+for an answer from elsewhere (`toolgate approvals`), or `--approve --secret-file FILE` proves the approver.
 
 Exit status: 0 the tool succeeded; 1 it failed or was refused; 2 usage; 3 the server wants a login;
 4 the server is disabled; 5 no such server.")]
@@ -36,6 +44,16 @@ pub struct CallArgs {
     /// Show progress and log lines while the tool runs, on standard output with `--json` (one JSON object a line).
     #[arg(long)]
     stream: bool,
+    /// Approve the call, if it needs a person: asks at the terminal, or proves the approver by `--secret-file`.
+    #[arg(long)]
+    approve: bool,
+    /// A file with the approver's secret, instead of asking at the terminal.
+    #[arg(long, value_name = "FILE", requires = "approve")]
+    secret_file: Option<PathBuf>,
+    /// How long to wait for an approval from elsewhere when there is no terminal, in seconds [default:
+    /// `approvals.timeout_sec` where it is set, else not at all].
+    #[arg(long, value_name = "SECONDS", conflicts_with = "approve")]
+    wait: Option<u64>,
 }
 
 /// Calls.
@@ -43,19 +61,41 @@ pub fn run(args: &CallArgs, cx: &Context) -> Result<(), Failure> {
     let arguments = arguments(args)?;
     let config = cx.config()?;
     wire::start_logging(&cx.env, &cx.home, Log::Terminal);
+    let person = person(args, cx)?;
+    let approver = if person.is_some() { Approver::Terminal } else { Approver::Elsewhere(patience(args, &config)) };
     let answer = runtime::block_on(async {
-        let house = wire::build(&config, &cx.env, &Selection::Enabled)?;
+        let house = wire::build_with(&config, &cx.env, &Selection::Enabled, &[], approver)?;
         house.warn(&cx.ui);
-        let answer = call(args, &arguments, cx, &house).await;
+        let answer = call(args, &arguments, cx, &house, person).await;
         house.stop().await;
         answer
     })?;
     show(&answer, cx)
 }
 
-async fn call(args: &CallArgs, arguments: &str, cx: &Context, house: &wire::House) -> Result<Answer, Failure> {
+/// Who is asked: whoever wants it approved, or else whoever watches the terminal.
+fn person(args: &CallArgs, cx: &Context) -> Result<Option<Person>, Failure> {
+    if args.approve {
+        return Person::who_approves(cx, args.secret_file.as_deref()).map(Some);
+    }
+    let watched = args.wait.is_none() && std::io::stderr().is_terminal();
+    Ok(if watched { Person::at_terminal(cx) } else { None })
+}
+
+fn patience(args: &CallArgs, config: &Config) -> Duration {
+    let written = config.approvals.timeout_written.then_some(config.approvals.timeout);
+    args.wait.map(Duration::from_secs).or(written).unwrap_or_default()
+}
+
+async fn call(
+    args: &CallArgs,
+    arguments: &str,
+    cx: &Context,
+    house: &wire::House,
+    person: Option<Person>,
+) -> Result<Answer, Failure> {
     super::items::know(house, &args.tool, cx).await?;
-    let mut agent = Agent::meet(house.gate.clone(), Face::All, Limits::default()).await?;
+    let mut agent = Agent::meet_with(house.gate.clone(), Face::All, Limits::default(), person).await?;
     let params =
         format!(r#"{{"name":{},"arguments":{arguments},"_meta":{{"progressToken":1}}}}"#, view::quoted(&args.tool));
     let mut heard = |frame: &Frame| tell(args, cx, frame);
@@ -137,7 +177,7 @@ mod tests {
 
     fn args(raw: Option<&str>, arg: &[&str]) -> CallArgs {
         let arg = arg.iter().map(|a| (*a).to_owned()).collect();
-        CallArgs { tool: "t".to_owned(), args: raw.map(str::to_owned), arg, stream: false }
+        CallArgs { tool: "t".to_owned(), args: raw.map(str::to_owned), arg, stream: false, approve: false, secret_file: None, wait: None }
     }
 
     fn check(raw: Option<&str>, arg: &[&str], want: &str) {

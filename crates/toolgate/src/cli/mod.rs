@@ -4,6 +4,7 @@
 mod activity;
 mod add;
 mod agent;
+mod asked;
 mod approve;
 mod approvals;
 mod audit;
