@@ -123,14 +123,17 @@ impl LockFile {
 
 /// The parts that have to go: of each chain the first ones, all closed and signed.
 fn choose(dir: &Path, names: &[Name], retention: &Retention, now: u64) -> io::Result<HashSet<Name>> {
-    let (mut total, mut old) = (0, Vec::new());
+    let (mut total, mut old) = (0, Vec::<Old<'_>>::new());
     for name in names {
         let Ok(metadata) = std::fs::metadata(path_of(dir, name)) else { continue };
         total += metadata.len();
         let written = metadata.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default().as_micros();
-        old.push(Old { name, written: u64::try_from(written).unwrap_or(u64::MAX), bytes: metadata.len() });
+        let written = u64::try_from(written).unwrap_or(u64::MAX);
+        // Somebody may have touched a file: no part is older than the one it follows.
+        let before = old.last().filter(|before| before.name.chain == name.chain).map_or(0, |before| before.written);
+        old.push(Old { name, written: written.max(before), bytes: metadata.len() });
     }
-    // The order of the names breaks ties, so that no part goes before the one it follows.
+    // The order of the names breaks ties.
     old.sort_by_key(|part| (part.written, part.name.clone()));
     let age = retention.max_age.and_then(|age| u64::try_from(age.as_micros()).ok());
     let oldest = age.map_or(0, |age| now.saturating_sub(age));
@@ -211,3 +214,6 @@ fn last_signed(dir: &Path, name: &Name) -> io::Result<Option<(u64, Dropped<'stat
     };
     Ok(Some((checkpoint.ts, dropped)))
 }
+
+#[cfg(test)]
+mod tests;

@@ -91,7 +91,8 @@ pub struct Against<'a> {
 /// [`VerifyError`] if something cannot be read. What is readable and wrong is in the report.
 pub fn verify(path: &Path, against: Against<'_>) -> Result<Report, VerifyError> {
     let mut verifier = Verifier { against, report: Report::default(), claims: Claims::default() };
-    if path.is_dir() { verifier.directory(path)? } else { verifier.alone(path)? }
+    // Where nothing was recorded yet, there is no directory.
+    if path.is_dir() || !path.exists() { verifier.directory(path)? } else { verifier.alone(path)? }
     Ok(verifier.report)
 }
 
@@ -176,7 +177,8 @@ impl Verifier<'_> {
             open = reading.open;
             so_far = reading.so_far;
         }
-        self.report.unsigned += lines.saturating_sub(signed + 1);
+        // The checkpoint itself needs no other.
+        self.report.unsigned += lines - if signed == 0 { 0 } else { signed + 1 };
         self.report.open += open.len() as u64;
         // What nobody signed excuses nothing.
         for (_, before, dropped) in pruned.into_iter().filter(|(seq, ..)| *seq <= signed) {

@@ -1,57 +1,18 @@
 //! Real writers that are really killed, two writers on one directory, and a disk that is really full.
 
-use gate::ports::{Clock, Ids, Ledger};
-use std::collections::HashSet;
+mod common;
+
+use common::{appender, check, door, verify};
+use gate::ports::Ledger;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use store::{Against, Door, Filter, Report, Segments, Signer, read, recover};
+use store::{Filter, Segments, read, recover};
 use tempfile::tempdir;
-use uuid::Uuid;
-
-struct World(AtomicU64);
-
-impl Clock for World {
-    fn wall_micros(&self) -> u64 {
-        self.0.fetch_add(1, Ordering::Relaxed)
-    }
-    fn mono_micros(&self) -> u64 {
-        self.wall_micros()
-    }
-}
-
-impl Ids for World {
-    fn fresh(&self) -> Uuid {
-        Uuid::now_v7()
-    }
-}
-
-fn world() -> Arc<World> {
-    Arc::new(World(1_795_208_400_000_000.into()))
-}
-
-fn door() -> Door {
-    Door { clock: world(), ids: world(), tool: "test".into(), signer: Signer::from_seed(&[42; 32]).into() }
-}
 
 fn open(dir: &Path) -> Arc<Segments> {
     Segments::open(dir, door()).expect("a directory")
-}
-
-fn verify(dir: &Path) -> Report {
-    let door = door();
-    store::verify(dir, Against { key: Some(door.signer.public()), heads: None }).expect("readable")
-}
-
-fn appender(dir: &Path, segment_bytes: u64) -> Child {
-    Command::new(env!("CARGO_BIN_EXE_store-appender"))
-        .arg(dir)
-        .arg(segment_bytes.to_string())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("the test binary starts")
 }
 
 /// Kills the writer after `count` acknowledgements and returns all that it managed to print.
@@ -64,35 +25,13 @@ fn kill_after(mut child: Child, count: usize) -> Vec<String> {
     acknowledged
 }
 
-/// Recovers `dir` and checks: nothing acknowledged is gone, every attempt has one end, and the chains hold.
-fn check(dir: &Path, acknowledged: &[String]) {
-    let done = recover(dir, &door()).expect("listed");
-    assert_eq!((&done.failed, &done.damaged), (&vec![], &vec![]));
-    let report = verify(dir);
-    assert_eq!((report.first_bad, report.unfinished), (None, 0));
-    let (mut attempts, mut ends, mut carried) = (HashSet::new(), HashSet::new(), 0);
-    for line in read(dir, Filter::default()).expect("listed") {
-        let event: serde_json::Value = serde_json::from_slice(&line.expect("readable")).expect("JSON");
-        let id = event["id"].as_str().unwrap_or_default().to_owned();
-        match event["event"].as_str() {
-            Some("attempt") => assert!(attempts.insert(id), "attempted twice"),
-            Some("end") => assert!(ends.insert(id), "ended twice"),
-            Some("carried") => carried += 1,
-            _ => {}
-        }
-    }
-    assert_eq!(attempts, ends, "one attempt, one end");
-    let gone: Vec<_> = acknowledged.iter().filter(|id| !attempts.contains(*id)).collect();
-    assert!(gone.is_empty(), "{gone:?} of {} ({carried} carried)", acknowledged.len());
-}
-
 #[test]
 fn a_killed_writer_loses_nothing_it_acknowledged() {
     for round in 0..25 {
         let dir = tempdir().expect("a directory");
         // Small parts, so that some are killed while they change to the next one.
         let segment_bytes = if round % 2 == 0 { 20_000 } else { 1 << 26 };
-        let acknowledged = kill_after(appender(dir.path(), segment_bytes), 1 + round * 11);
+        let acknowledged = kill_after(appender(dir.path(), segment_bytes, None), 1 + round * 11);
         check(dir.path(), &acknowledged);
     }
 }
@@ -100,7 +39,7 @@ fn a_killed_writer_loses_nothing_it_acknowledged() {
 #[test]
 fn two_writers_share_a_directory_and_one_may_die() {
     let dir = tempdir().expect("a directory");
-    let (one, other) = (appender(dir.path(), 100_000), appender(dir.path(), 100_000));
+    let (one, other) = (appender(dir.path(), 100_000, None), appender(dir.path(), 100_000, None));
     let mut acknowledged = kill_after(one, 300);
     let done = recover(dir.path(), &door()).expect("listed");
     assert!(done.closed > 0 && done.failed.is_empty() && done.damaged.is_empty(), "{done:?}");

@@ -1,5 +1,6 @@
 use super::*;
 use crate::chain::MAX_LINE_BYTES;
+use crate::heads;
 use crate::recover;
 use crate::testing::{attempt, door, end, faulty, files, open_sized, story, verify};
 use std::os::unix::fs::PermissionsExt;
@@ -289,4 +290,133 @@ fn something_in_the_way_is_said_at_once() {
     std::fs::write(&file, "").expect("room");
     assert!(matches!(Segments::open(&file, door()), Err(OpenError::NotADirectory(_))));
     assert!(matches!(Segments::open(file.join("below"), door()), Err(OpenError::Unreadable { .. })));
+}
+
+#[test]
+fn what_is_written_is_signed_where_parts_and_chains_end_and_on_time() {
+    let dir = tempdir().expect("a directory");
+    let ledger = open(&dir, 2_000);
+    let report = |want: (u64, u64)| {
+        let report = verify(&audit(&dir));
+        assert_eq!((report.first_bad, (report.checkpoints, report.unsigned)), (None, want));
+    };
+    ledger.append(&attempt("a")).expect("room");
+    report((0, 2));
+    ledger.inner.tick().expect("room");
+    report((1, 0));
+    ledger.inner.tick().expect("nothing to sign");
+    report((1, 0));
+    for id in ["b", "c", "d"] {
+        ledger.append(&attempt(id)).expect("room");
+    }
+    assert_eq!(files(&audit(&dir)).len(), 2);
+    report((2, 3));
+    drop(ledger);
+    report((3, 0));
+    let heads = heads::read(&audit(&dir)).expect("there");
+    assert_eq!(heads.len(), 3, "each of them is remembered");
+}
+
+#[test]
+fn checkpoints_come_by_themselves_after_enough_lines() {
+    let dir = tempdir().expect("a directory");
+    let options = Options { checkpoint_events: 10, ..Options::default() };
+    let ledger = Segments::open_with(audit(&dir), door(), options).expect("a fresh directory");
+    for id in 0..10 {
+        ledger.append(&attempt(&id.to_string())).expect("room");
+    }
+    let begun = std::time::SystemTime::UNIX_EPOCH;
+    let deadline = begun.elapsed().expect("after 1970") + Duration::from_secs(30);
+    while heads::read(&audit(&dir)).expect("readable").is_empty() {
+        assert!(begun.elapsed().expect("after 1970") < deadline, "nobody signed");
+        std::thread::yield_now();
+    }
+    let report = verify(&audit(&dir));
+    assert!(report.checkpoints > 0 && report.unsigned < 10, "{report:?}");
+}
+
+#[test]
+fn a_part_that_is_old_is_followed_by_another_if_it_holds_anything() {
+    let dir = tempdir().expect("a directory");
+    let options = Options { segment_age: Duration::ZERO, ..Options::default() };
+    let ledger = Segments::build(audit(&dir), door(), options, Box::new(Real)).expect("a fresh directory");
+    ledger.append(&attempt("a")).expect("room");
+    ledger.inner.tick().expect("room");
+    assert_eq!(story(&audit(&dir)), ["segment:1", "attempt:a", "segment:2", "carried:[\"a\"]"]);
+    ledger.inner.tick().expect("room");
+    drop(ledger);
+    sound(&audit(&dir));
+}
+
+#[test]
+fn only_a_call_that_may_have_had_effects_is_in_doubt() {
+    let dir = tempdir().expect("a directory");
+    let ledger = open(&dir, 600);
+    let event = |id: &str, effect: &str| format!(r#"{{"event":"attempt","id":"{id}","ts":1,"effect":"{effect}"}}"#);
+    for (id, effect) in [("a", "read"), ("b", "write"), ("c", "high_impact"), ("d", "read")] {
+        ledger.append(event(id, effect).as_bytes()).expect("room");
+    }
+    drop(ledger);
+    let all: String = files(&audit(&dir)).iter().map(|file| std::fs::read_to_string(file).expect("text")).collect();
+    let doubtful: Vec<_> = all.lines().filter(|line| line.contains("\"in_doubt\":true")).collect();
+    assert_eq!(doubtful.len(), 2, "{all}");
+    assert!(["b", "c"].iter().zip(&doubtful).all(|(id, line)| line.contains(&format!("\"id\":\"{id}\""))));
+    assert_eq!(verify(&audit(&dir)).in_doubt, 2);
+    assert!(files(&audit(&dir)).len() > 1, "it was carried over parts");
+}
+
+#[test]
+fn when_nothing_more_is_promised_attempts_are_refused_and_ends_are_written() {
+    let dir = tempdir().expect("a directory");
+    let (ledger, faults) = faulty(dir.path());
+    ledger.append(&attempt("a")).expect("room");
+    faults.no_reserve.store(true, SeqCst);
+    let big = format!(r#"{{"event":"attempt","id":"b","x":"{}"}}"#, "x".repeat(60_000));
+    let refused = (0..100).find_map(|_| ledger.append(big.as_bytes()).err()).expect("the promise does not last");
+    assert!(refused.to_string().contains("cannot reserve space"), "{refused}");
+    ledger.append_all(&[end("a")]).expect("ends have their room");
+    faults.no_reserve.store(false, SeqCst);
+    ledger.append(&attempt("c")).expect("room again");
+    drop(ledger);
+    sound(dir.path());
+}
+
+#[test]
+fn ends_that_the_disk_did_not_take_are_written_before_anything_else() {
+    let dir = tempdir().expect("a directory");
+    let (ledger, faults) = faulty(dir.path());
+    ledger.append(&attempt("a")).expect("room");
+    ledger.append(&attempt("b")).expect("room");
+    *faults.room.lock().expect("not poisoned") = Some(10);
+    ledger.append_all(&[end("a"), end("b"), end("never")]).expect_err("no room");
+    ledger.append(&attempt("c")).expect_err("no room");
+    *faults.room.lock().expect("not poisoned") = None;
+    ledger.append(&attempt("d")).expect("room");
+    drop(ledger);
+    let want = [
+        "segment:1",
+        "attempt:a",
+        "attempt:b",
+        "end:a:finished",
+        "end:b:finished",
+        "attempt:d",
+        "end:d:lost",
+        "close:finished",
+    ];
+    assert_eq!(story(dir.path()), want);
+    sound(dir.path());
+}
+
+#[test]
+fn ends_that_the_disk_did_not_take_are_tried_again_in_the_background() {
+    let dir = tempdir().expect("a directory");
+    let (ledger, faults) = faulty(dir.path());
+    ledger.append(&attempt("a")).expect("room");
+    *faults.room.lock().expect("not poisoned") = Some(0);
+    ledger.append_all(&[end("a")]).expect_err("no room");
+    ledger.inner.tick().expect_err("still no room");
+    *faults.room.lock().expect("not poisoned") = None;
+    ledger.inner.tick().expect("room");
+    assert_eq!(story(dir.path()), ["segment:1", "attempt:a", "end:a:finished"]);
+    sound(dir.path());
 }

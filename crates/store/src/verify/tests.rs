@@ -1,5 +1,6 @@
 use super::*;
 use crate::Segments;
+use crate::chain::Link;
 use crate::testing::{attempt, door, end, files, open_sized, verify};
 use gate::ports::Ledger;
 use tempfile::{TempDir, tempdir};
@@ -128,4 +129,109 @@ fn half_a_line_of_a_living_writer_is_no_fault_and_of_a_dead_one_is() {
     let copy = tempdir().expect("a directory");
     std::fs::copy(&file, copy.path().join(file.file_name().expect("a name"))).expect("room");
     assert_eq!(bad(copy.path()).map(|(_, line)| line), Some(3));
+}
+
+/// One closed chain of three calls.
+fn a_chain(dir: &Path) {
+    let ledger = open_sized(dir, 1 << 20);
+    for id in ["a", "b", "c"] {
+        ledger.append(&attempt(id)).expect("room");
+        ledger.append(&end(id)).expect("room");
+    }
+}
+
+#[test]
+fn another_key_did_not_sign() {
+    let dir = two_chains();
+    let other = crate::Signer::from_seed(&[7; 32]);
+    let report = super::verify(dir.path(), Against { key: Some(other.public()), heads: None }).expect("readable");
+    assert!(report.first_bad.expect("not signed").why.contains("no checkpoint of"));
+    std::fs::remove_file(heads::path(dir.path())).expect("ours");
+    let report = super::verify(dir.path(), Against { key: Some(other.public()), heads: None }).expect("readable");
+    assert_eq!(report.first_bad.expect("not signed").why, "the checkpoint is not signed by this key");
+    let report = super::verify(dir.path(), Against::default()).expect("readable");
+    assert_eq!(report.first_bad, None, "without a key the chains hold");
+}
+
+#[test]
+fn a_chain_rewritten_with_good_hashes_lacks_the_signature() {
+    let dir = tempdir().expect("a directory");
+    a_chain(dir.path());
+    let file = files(dir.path()).remove(0);
+    let text = std::fs::read_to_string(&file).expect("text");
+    let (mut link, mut lines) = (Link::START, Vec::new());
+    for line in text.lines() {
+        let event = format!("{}}}", &line[..line.find(",\"seq\":").expect("a line")]);
+        link = link.seal(event.replace("\"id\":\"b\"", "\"id\":\"x\"").as_bytes(), &mut lines).expect("sealable");
+    }
+    std::fs::write(&file, lines).expect("ours");
+    let why = verify(dir.path()).first_bad.expect("changed").why;
+    assert_eq!(why, "the checkpoint is not over the lines before it");
+}
+
+/// Cuts the newest chain after so many lines and lets it look as if its writer had died then.
+fn cut_and_recover(lines: usize) -> TempDir {
+    let dir = tempdir().expect("a directory");
+    a_chain(dir.path());
+    let file = files(dir.path()).remove(0);
+    let text = std::fs::read(&file).expect("there");
+    let kept: Vec<_> = text.split_inclusive(|byte| *byte == b'\n').take(lines).collect();
+    std::fs::remove_file(&file).expect("ours");
+    let unfinished = file.to_string_lossy().replace(".closed.", ".");
+    std::fs::write(unfinished, kept.concat()).expect("room");
+    assert_eq!(crate::recover(dir.path(), &door()).expect("listed").closed, usize::from(lines > 0));
+    dir
+}
+
+#[test]
+fn a_chain_that_was_cut_after_it_was_signed_is_missed_even_if_it_was_recovered() {
+    for lines in 1..8 {
+        let bad = verify(cut_and_recover(lines).path()).first_bad.expect("cut");
+        assert!(bad.file.ends_with("heads.log") && bad.why.contains("no longer what it was"), "{lines}: {bad:?}");
+    }
+    for lines in [8, 9] {
+        assert_eq!(verify(cut_and_recover(lines).path()).first_bad, None, "the last checkpoint is made again");
+    }
+}
+
+#[test]
+fn a_deleted_chain_is_missed_by_the_side_file_and_by_later_chains() {
+    let dir = tempdir().expect("a directory");
+    a_chain(dir.path());
+    let first = files(dir.path()).remove(0);
+    a_chain(dir.path());
+    std::fs::remove_file(&first).expect("ours");
+    let bad = verify(dir.path()).first_bad.expect("missing");
+    assert!(bad.file.ends_with("heads.log") && bad.why.contains("is missing"), "{bad:?}");
+    let heads_before = std::fs::read(heads::path(dir.path())).expect("there");
+    std::fs::remove_file(heads::path(dir.path())).expect("ours");
+    let bad = verify(dir.path()).first_bad.expect("missing");
+    assert!(bad.file == files(dir.path())[0] && bad.line == 1 && bad.why.contains("is missing"), "{bad:?}");
+    // Everything gone but a copy of the side file, kept elsewhere.
+    let elsewhere = dir.path().join("copy");
+    std::fs::write(&elsewhere, heads_before).expect("room");
+    std::fs::remove_file(files(dir.path()).into_iter().find(|file| *file != elsewhere).expect("one")).expect("ours");
+    let signer = crate::testing::signer();
+    let against = Against { key: Some(signer.public()), heads: Some(&elsewhere) };
+    assert!(super::verify(dir.path(), against).expect("readable").first_bad.is_some());
+}
+
+#[test]
+fn a_changed_byte_in_the_side_file_is_found_at_its_line() {
+    let dir = two_chains();
+    let file = heads::path(dir.path());
+    let text = std::fs::read(&file).expect("there");
+    let key = |at: usize| {
+        let line = text[..at].iter().rposition(|byte| *byte == b'\n').map_or(0, |before| before + 1);
+        let key = line + memchr::memmem::find(&text[line..], b"\"key\":").expect("there");
+        (key..key + 24).contains(&at)
+    };
+    // The last newline may be missing, and the key's id is for people.
+    for at in (0..text.len() - 1).step_by(37).filter(|at| !key(*at)) {
+        let mut changed = text.clone();
+        changed[at] ^= 1;
+        std::fs::write(&file, &changed).expect("ours");
+        let line = text[..at].iter().filter(|byte| **byte == b'\n').count() as u64 + 1;
+        assert_eq!(bad(dir.path()), Some(("heads.log".to_owned(), line)), "byte {at}");
+    }
 }

@@ -1,8 +1,10 @@
 //! Appends attempts and ends to a ledger for ever and says which were acknowledged, to be killed by a test.
 //!
-//! `store-appender DIR SEGMENT_BYTES` prints the number of each acknowledged attempt, one per line.
+//! `store-appender DIR SEGMENT_BYTES [EFFECTS]` prints the id of each acknowledged attempt, one per line. Before that
+//! it adds the id to the file EFFECTS, as a call with an effect would.
 
 use gate::ports::{Clock, Ids, Ledger};
+use std::fs::OpenOptions;
 use std::io::Write;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -33,6 +35,7 @@ fn main() -> ExitCode {
     let (Some(dir), Some(Ok(bytes))) = (args.next(), args.next().map(|bytes| bytes.parse())) else {
         return ExitCode::from(2);
     };
+    let effects = args.next().map(|file| OpenOptions::new().append(true).create(true).open(file).expect("a file"));
     let door = Door { clock: Arc::new(World), ids: Arc::new(World), tool: "appender".into(), signer: Signer::from_seed(&[42; 32]).into() };
     // Many checkpoints, so that some are killed while they are signed.
     let options = Options { segment_bytes: bytes, checkpoint_events: 50, ..Options::default() };
@@ -44,6 +47,9 @@ fn main() -> ExitCode {
         let ts = World.wall_micros();
         let attempt = format!(r#"{{"event":"attempt","id":"{id}","ts":{ts},"padding":"{padding}"}}"#);
         ledger.append(attempt.as_bytes()).expect("the disk has room");
+        if let Some(mut effects) = effects.as_ref() {
+            effects.write_all(format!("{id}\n").as_bytes()).expect("room");
+        }
         if writeln!(acknowledge, "{id}").is_err() {
             break;
         }
