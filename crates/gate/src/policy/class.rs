@@ -105,6 +105,7 @@ const READING: [&str; 36] = [
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum HighImpact {
     Declared,
+    Managed(String),
     Listed(String),
     Word(String),
 }
@@ -113,9 +114,24 @@ impl fmt::Display for HighImpact {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Declared => f.write_str("the operator says so"),
+            Self::Managed(pattern) => write!(f, "it fits `{pattern}` of the managed list"),
             Self::Listed(pattern) => write!(f, "it fits `{pattern}` of the operator's list"),
             Self::Word(word) => write!(f, "`{word}` stands in its name"),
         }
+    }
+}
+
+/// The patterns that make a tool one of high impact.
+#[derive(Debug)]
+pub(super) struct Listed {
+    managed: Vec<(String, Pattern)>,
+    operator: Vec<(String, Pattern)>,
+}
+
+impl Listed {
+    pub(super) fn new(managed: &[String], operator: &[String]) -> Self {
+        let patterns = |texts: &[String]| texts.iter().map(|text| (text.clone(), Pattern::new(text))).collect();
+        Self { managed: patterns(managed), operator: patterns(operator) }
     }
 }
 
@@ -129,16 +145,20 @@ pub(super) struct Weighed {
 }
 
 /// What `item` can do. Whatever is no tool only reads.
-pub(super) fn weigh(item: &Item, rules: &ServerRules, listed: &[(String, Pattern)]) -> Weighed {
+pub(super) fn weigh(item: &Item, rules: &ServerRules, listed: &Listed) -> Weighed {
     if item.kind != ItemKind::Tool {
         return Weighed { class: Class { read_only: true, high_impact: false }, harmless: true, high: None };
     }
     let declared = declared(rules, &item.raw);
-    let high = match declared.high_impact {
+    let by_operator = || match declared.high_impact {
         Some(false) => None,
         Some(true) => Some(HighImpact::Declared),
-        None => by_list(listed, &item.raw).or_else(|| by_words(item.server.as_str(), &item.raw)),
+        None => {
+            let listed = fitting(&listed.operator, &item.raw).map(HighImpact::Listed);
+            listed.or_else(|| by_words(item.server.as_str(), &item.raw))
+        }
     };
+    let high = fitting(&listed.managed, &item.raw).map(HighImpact::Managed).or_else(by_operator);
     let facts = item.facts;
     let claimed = rules.trusted && facts.read_only == Some(true) && facts.destructive != Some(true);
     let read_only = declared.read_only.unwrap_or(claimed);
@@ -146,15 +166,17 @@ pub(super) fn weigh(item: &Item, rules: &ServerRules, listed: &[(String, Pattern
     Weighed { class: Class { read_only, high_impact: high.is_some() }, harmless, high }
 }
 
-/// The first entry that fits counts.
+/// For each question the first entry that fits and answers it counts: an entry about something else takes nothing back.
 fn declared(rules: &ServerRules, tool: &str) -> Declared {
-    let fitting = rules.declared.iter().find(|(pattern, _)| matches(pattern, tool));
-    fitting.map(|(_, said)| *said).unwrap_or_default()
+    let fitting = || rules.declared.iter().filter(|(pattern, _)| matches(pattern, tool)).map(|(_, said)| said);
+    Declared {
+        read_only: fitting().find_map(|said| said.read_only),
+        high_impact: fitting().find_map(|said| said.high_impact),
+    }
 }
 
-fn by_list(listed: &[(String, Pattern)], tool: &str) -> Option<HighImpact> {
-    let fitting = listed.iter().find(|(_, pattern)| pattern.fits(tool));
-    fitting.map(|(text, _)| HighImpact::Listed(text.clone()))
+fn fitting(listed: &[(String, Pattern)], tool: &str) -> Option<String> {
+    listed.iter().find(|(_, pattern)| pattern.fits(tool)).map(|(text, _)| text.clone())
 }
 
 /// Leading words that are the server's own name are no verbs: `stripe_list_customers` reads.
@@ -260,7 +282,7 @@ mod tests {
     fn check(rules: &ServerRules, facts: [Option<bool>; 3], read_only: bool, harmless: bool) {
         let [read, destructive, open_world] = facts;
         let item = Item::for_test("s", "t", Facts { read_only: read, destructive, open_world });
-        let weighed = weigh(&item, rules, &[]);
+        let weighed = weigh(&item, rules, &Listed::new(&[], &[]));
         assert_eq!((weighed.class.read_only, weighed.harmless), (read_only, harmless), "{facts:?}");
     }
 
@@ -286,7 +308,7 @@ mod tests {
 
     #[test]
     fn the_operators_word_alone_takes_a_tool_out_of_high_impact() {
-        let listed = [("sen?_*".to_owned(), Pattern::new("sen?_*"))];
+        let listed = Listed::new(&["wipe".to_owned()], &["sen?_*".to_owned()]);
         let of = |tool: &str, declared: Option<bool>| {
             let said = Declared { read_only: None, high_impact: declared };
             let rules = ServerRules { trusted: true, declared: vec![("*".to_owned(), said)], ..ServerRules::default() };
@@ -294,6 +316,7 @@ mod tests {
             weigh(&Item::for_test("s", tool, facts), &rules, &listed).class.high_impact
         };
         assert!(of("pay", None) && of("send_mail", None) && of("x", Some(true)));
+        assert!(of("wipe", Some(false)), "the managed list is stronger");
         assert!(!of("pay", Some(false)) && !of("send_mail", Some(false)) && !of("x", None));
     }
 }

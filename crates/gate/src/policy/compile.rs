@@ -1,10 +1,10 @@
 //! The rules, compiled: patterns and predicates ready to be tried, and for each server those that may concern it.
 
 use super::arguments::Arguments;
-use super::class::{Weighed, weigh};
+use super::class::{Listed, Weighed, weigh};
 use super::decision::Denial;
 use super::model::{ArgPath, Class, Layer, Mode, Outcome, PolicySource, Rule, RuleId, ServerRules, When};
-use super::pattern::{Pattern, Patterns};
+use super::pattern::Patterns;
 use super::plan::Plans;
 use super::predicate::{Fit, Surroundings, Test};
 use crate::catalog::Item;
@@ -18,7 +18,7 @@ pub struct Policy {
     pub(super) managed: Vec<Compiled>,
     pub(super) rules: Vec<Compiled>,
     pub(super) servers: HashMap<ServerName, Server>,
-    pub(super) high_impact: Vec<(String, Pattern)>,
+    pub(super) high_impact: Listed,
     pub(super) paths: Vec<ArgPath>,
     pub(super) surroundings: Surroundings,
     pub(super) digest: String,
@@ -48,7 +48,7 @@ impl Policy {
             managed,
             rules,
             servers: HashMap::new(),
-            high_impact: source.high_impact.iter().map(|text| (text.clone(), Pattern::new(text))).collect(),
+            high_impact: Listed::new(&source.managed_high_impact, &source.high_impact),
             paths: paths.paths,
             surroundings: Surroundings { workspace: source.workspace, paths: source.paths },
             digest,

@@ -7,7 +7,7 @@ use std::fmt::Write;
 
 /// The same for the same rules, whatever the order of maps. Where a rule stands is not what it says.
 pub(super) fn digest(source: &PolicySource) -> String {
-    let PolicySource { managed, rules, servers, high_impact, workspace, team, paths } = source;
+    let PolicySource { managed, rules, servers, high_impact, managed_high_impact, workspace, team, paths } = source;
     let mut text = String::new();
     let mut line = |part: std::fmt::Arguments<'_>| writeln!(text, "{part}").expect("a string takes every text");
     managed.iter().for_each(|rule| line(format_args!("managed {}", of_rule(rule))));
@@ -15,7 +15,7 @@ pub(super) fn digest(source: &PolicySource) -> String {
     let mut servers: Vec<(&ServerName, &ServerRules)> = servers.iter().collect();
     servers.sort_by_key(|(name, _)| *name);
     servers.iter().for_each(|(name, said)| line(format_args!("server {name:?} {}", of_server(said))));
-    line(format_args!("{high_impact:?} {workspace:?} {team:?} {}", paths.is_some()));
+    line(format_args!("{high_impact:?} {managed_high_impact:?} {workspace:?} {team:?} {}", paths.is_some()));
     crate::ledger::hex(&sha2::Sha256::digest(text)[..8])
 }
 

@@ -155,7 +155,8 @@ pub struct ServerRules {
     pub default_mode: Option<Mode>,
     /// Modes by raw tool name.
     pub tool_modes: HashMap<String, Mode>,
-    /// What the operator says of tools, by pattern of raw names; the first that fits counts.
+    /// What the operator says of tools, by pattern of raw names. For each question the first that fits and
+    /// answers it counts.
     pub declared: Vec<(String, Declared)>,
     /// Why nobody here may use it (scope, requirements), if so.
     pub barred: Option<Barred>,
@@ -181,6 +182,8 @@ pub struct PolicySource {
     pub servers: HashMap<ServerName, ServerRules>,
     /// Patterns of raw tool names that are of high impact, beside the shipped words.
     pub high_impact: Vec<String>,
+    /// Such patterns of the managed file: what fits them is of high impact even where the operator declares otherwise.
+    pub managed_high_impact: Vec<String>,
     /// Where the gate works: relative paths are seen from here, and `when.workspace` is matched against it.
     pub workspace: PathBuf,
     /// The team it works for.

@@ -189,6 +189,7 @@ pub(super) fn source(choices: &mut Choices) -> PolicySource {
         managed: (0..managed).map(|n| rule(choices, format!("managed[{n}]"), &all)).collect(),
         rules: (0..choices.below(7)).map(|n| rule(choices, format!("rules[{n}]"), &all)).collect(),
         high_impact: if choices.one_in(4) { choices.some(&TOOL_PATTERNS) } else { Vec::new() },
+        managed_high_impact: if choices.one_in(6) { choices.some(&TOOL_PATTERNS) } else { Vec::new() },
         workspace: "/work".into(),
         team: choices.one_in(2).then(|| choices.of(&["red", "blue"]).to_owned()),
         paths: None,

@@ -10,11 +10,12 @@ use std::cmp::Reverse;
 pub(super) fn decide(source: &PolicySource, case: &Case<'_>) -> (Outcome, String) {
     let (item, tool) = (case.item, &*case.item.raw);
     let Some(said) = source.servers.get(&item.server) else { return (Outcome::Deny, "no rule".to_owned()) };
-    let declared = said.declared.iter().find(|(p, _)| matches(p, tool)).map(|(_, d)| *d).unwrap_or_default();
+    let declared: Vec<Declared> = said.declared.iter().filter(|(p, _)| matches(p, tool)).map(|(_, d)| *d).collect();
     let words = HIGH_IMPACT.contains(&tool) || source.high_impact.iter().any(|p| matches(p, tool));
-    let high = declared.high_impact.unwrap_or(words);
+    let managed = source.managed_high_impact.iter().any(|p| matches(p, tool));
+    let high = managed || declared.iter().find_map(|d| d.high_impact).unwrap_or(words);
     let believed = said.trusted && item.facts.read_only == Some(true) && item.facts.destructive != Some(true);
-    let reads = declared.read_only.unwrap_or(believed);
+    let reads = declared.iter().find_map(|d| d.read_only).unwrap_or(believed);
     let harmless = said.trusted && item.facts.destructive == Some(false) && item.facts.open_world == Some(false);
     let strictest = |rules: &[Rule], allows: bool| {
         let matching = rules.iter().filter(|r| allows || r.outcome != Outcome::Allow);

@@ -189,7 +189,7 @@ fn a_digest_is_of_all_that_was_said_and_of_no_order() {
     fn server(source: &mut PolicySource) -> &mut ServerRules {
         source.servers.values_mut().next().unwrap()
     }
-    let changes: [&dyn Fn(&mut PolicySource); 16] = [
+    let changes: [&dyn Fn(&mut PolicySource); 17] = [
         &|_| {},
         &|s| s.managed.clear(),
         &|s| s.rules[0].outcome = Ask,
@@ -197,6 +197,7 @@ fn a_digest_is_of_all_that_was_said_and_of_no_order() {
         &|s| s.rules[0].when.tainted = Some(true),
         &|s| s.rules[0].reason = Some("x".to_owned()),
         &|s| s.high_impact.push("x".to_owned()),
+        &|s| s.managed_high_impact.push("x".to_owned()),
         &|s| s.team = Some("x".to_owned()),
         &|s| s.workspace = "/x".into(),
         &|s| drop(s.servers.insert("t".into(), ServerRules::default())),
