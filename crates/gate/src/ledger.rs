@@ -12,7 +12,7 @@ use crate::approval::{Approval, Leave, StandingGrant};
 use crate::catalog::Item;
 use crate::code::Code;
 use crate::mask::{Counts, Masks};
-use crate::ports::{Clock, Ledger, LedgerError};
+use crate::ports::{Clock, Ids, Ledger, LedgerError};
 use crate::refusal::{Failure, Refusal};
 use crate::words::{Call, CallId, Reply, ReplyKind, ServerName};
 use std::sync::Arc;
@@ -197,10 +197,23 @@ impl Recorder {
         let event = events::grant(grant, self.clock.wall_micros());
         self.ledger.append(&event).map(drop).map_err(no_record)
     }
+}
 
-    /// Records something about a server that is no call: a pin, a quarantine, another version.
-    pub(crate) fn note(&self, id: Uuid, what: &str, server: &ServerName, subject: &str, text: &str) {
-        let event = events::note(CallId(id), what, server, subject, text, self.clock.wall_micros());
+/// Writes down what happened to a server outside any call.
+#[derive(Clone)]
+pub struct Notes {
+    /// Where.
+    pub ledger: Arc<dyn Ledger>,
+    /// When.
+    pub clock: Arc<dyn Clock>,
+    /// Under which id.
+    pub ids: Arc<dyn Ids>,
+}
+
+impl Notes {
+    /// Records that `what` happened to `server`; `text` is masked already. That it cannot be recorded harms no call.
+    pub fn note(&self, what: &'static str, server: &ServerName, text: &str) {
+        let event = events::note(CallId(self.ids.fresh()), what, server, text, self.clock.wall_micros());
         if let Err(error) = self.ledger.append(&event) {
             tracing::warn!(target: "mcp::ledger", %error, "an event about a server could not be recorded");
         }

@@ -120,12 +120,14 @@ fn build_all(
     let catalog = Arc::new(Catalog::new(options::names(&servers, selection), options::naming(config, &servers)));
     let hub = Arc::new(Hub::new(masks.clone(), gate::Limits::default().notices));
     let tasks = TaskTracker::new();
+    let ledger = ledger(config)?;
     let world = Arc::new(upstream::World {
         catalog: catalog.clone(),
         hub: hub.clone(),
         masks: masks.clone(),
         helper: sandbox::Helper { exe: PathBuf::from("/proc/self/exe"), argument: crate::SUPERVISE },
         clock: Arc::new(System),
+        notes: gate::Notes { ledger: ledger.clone(), clock: Arc::new(System), ids: Arc::new(System) },
         state_dir: config.state_dir(),
         tasks: tasks.clone(),
         client_info: options::client_info(),
@@ -137,7 +139,7 @@ fn build_all(
     if *selection == Selection::Builtin {
         sources.push(options::builtin(config, &catalog));
     }
-    let (recorder, ends) = recorder(config, &masks)?;
+    let (recorder, ends) = recorder(config, ledger, &masks)?;
     let gate = Gate::new(Assembly {
         catalog,
         policy,
@@ -213,11 +215,14 @@ pub fn ledger(config: &Config) -> Result<Arc<store::Segments>, Failure> {
     })
 }
 
-fn recorder(config: &Config, masks: &Arc<Masks>) -> Result<(Recorder, JoinHandle<()>), Failure> {
+fn recorder(
+    config: &Config,
+    segments: Arc<store::Segments>,
+    masks: &Arc<Masks>,
+) -> Result<(Recorder, JoinHandle<()>), Failure> {
     let system = Arc::new(System);
     let arguments = govern::arguments(config, masks)?;
     let audit = config.state_dir().join("audit");
-    let segments = ledger(config)?;
     let (recorder, writer) = Recorder::new(segments, system, config.limits.max_concurrent_calls, arguments);
     #[expect(clippy::disallowed_methods, reason = "owned by `House`, which awaits it last")]
     let ends = tokio::spawn(writer.run());

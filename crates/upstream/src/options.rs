@@ -129,6 +129,8 @@ pub struct World {
     pub helper: sandbox::Helper,
     /// Tells when a state began.
     pub clock: Arc<dyn Clock>,
+    /// Writes down what happened to servers.
+    pub notes: gate::Notes,
     /// Where catalogs are kept between runs, in `catalog/`, and in `seen/` how servers were found.
     pub state_dir: PathBuf,
     /// Owns every task that is started here.

@@ -8,7 +8,7 @@ use crate::seen;
 use crate::stdio_link;
 use crate::supervisor::Shared;
 use gate::state::{Auth, Change, Counts, Last, Status};
-use gate::{Fault, ItemKind, Masks, Offer, State};
+use gate::{Face, Fault, ItemKind, Masks, Offer, State};
 use serde_json::Value;
 use std::path::Path;
 use std::sync::Arc;
@@ -62,6 +62,14 @@ pub(crate) fn of(shared: &Shared) -> Status {
         version_changed: shared.change.load_full().map(|change| masked(&change, masks)),
         ..status
     }
+    .with_quarantined(held(shared))
+}
+
+/// Its tools that are held back, by their own names.
+fn held(shared: &Shared) -> Vec<String> {
+    let (catalog, masks) = (&shared.world.catalog, &shared.world.masks);
+    let (_, tools) = catalog.items(&Face::Only(shared.options.name.clone()), ItemKind::Tool);
+    tools.iter().filter(|tool| catalog.held(tool).is_some()).map(|tool| masks.text(&tool.raw)).collect()
 }
 
 /// What it lists and says of itself, as last seen.

@@ -244,9 +244,8 @@ pub(super) fn grant(grant: &StandingGrant, ts: u64) -> Vec<u8> {
 }
 
 /// Something about a server that is no call.
-pub(super) fn note(id: CallId, what: &str, server: &ServerName, subject: &str, text: &str, ts: u64) -> Vec<u8> {
-    let event = Event::new(what, id, ts).text("server", server.as_str()).text_if("name", Some(subject));
-    event.text_if("text", Some(text)).finish()
+pub(super) fn note(id: CallId, what: &str, server: &ServerName, text: &str, ts: u64) -> Vec<u8> {
+    Event::new(what, id, ts).text("server", server.as_str()).text_if("text", Some(text)).finish()
 }
 
 /// A server is about to be started.

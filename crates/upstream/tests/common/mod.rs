@@ -179,18 +179,19 @@ impl House {
         let catalog = Arc::new(Catalog::new(vec![NAME.into()], Naming::default()));
         let hub = Arc::new(Hub::new(masks.clone(), 64));
         let tasks = TaskTracker::new();
+        let memory = Arc::new(Memory::default());
         let world = Arc::new(World {
             catalog: catalog.clone(),
             hub: hub.clone(),
             masks: masks.clone(),
             helper: sandbox::Helper { exe: env!("CARGO_BIN_EXE_upstream-supervise").into(), argument: "__supervise" },
-            clock: Arc::new(Memory::default()),
+            clock: memory.clone(),
+            notes: gate::Notes { ledger: memory.clone(), clock: memory.clone(), ids: memory.clone() },
             state_dir: state_dir.clone(),
             tasks: tasks.clone(),
             client_info: ClientInfo { name: "toolgate".into(), version: "0".into() },
         });
         let upstream = Upstream::new(options, world);
-        let memory = Arc::new(Memory::default());
         let (recorder, writer) =
             Recorder::new(memory.clone(), memory.clone(), 256, gate::Arguments::nothing(masks.clone()));
         tasks.spawn(writer.run());
