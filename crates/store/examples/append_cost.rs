@@ -29,7 +29,12 @@ const ROUNDS: u32 = 50_000;
 
 fn main() {
     let dir = std::env::args().nth(1).map_or_else(|| std::env::temp_dir().join("append_cost"), Into::into);
-    let door = Door { clock: Arc::new(World), ids: Arc::new(World), tool: "append_cost".into(), signer: Signer::from_seed(&[1; 32]).into() };
+    let door = Door {
+        clock: Arc::new(World),
+        ids: Arc::new(World),
+        tool: "append_cost".into(),
+        signer: Signer::from_seed(&[1; 32]).into(),
+    };
     let ledger = Segments::open(&dir, door).expect("a directory");
     let events: Vec<_> = (0..ROUNDS).map(|_| attempt(&World.fresh().to_string())).collect();
     let ends: Vec<_> = events.iter().map(|(id, _)| end(id)).collect();
@@ -49,6 +54,19 @@ fn main() {
     let against = Against { key: Some(signer.public()), heads: None };
     let report = store::verify(&dir, against).expect("readable");
     println!("verified {} lines in {:?}: {:?}", report.lines, begin.elapsed(), report.first_bad);
+    let begin = Instant::now();
+    let query = store::Query { server: Some("none".to_owned()), ..store::Query::default() };
+    let (none, bytes) = (store::calls(&dir, &query).expect("readable"), size(&dir));
+    let speed = bytes as f64 / 1e6 / begin.elapsed().as_secs_f64();
+    println!("queried {bytes} bytes in {:?}, {speed:.0} MB/s: {} calls", begin.elapsed(), none.len());
+    let begin = Instant::now();
+    let all = store::calls(&dir, &store::Query { limit: Some(100), ..store::Query::default() }).expect("readable");
+    println!("queried the last {} calls in {:?}", all.len(), begin.elapsed());
+}
+
+fn size(dir: &std::path::Path) -> u64 {
+    let entries = std::fs::read_dir(dir).expect("there").flatten();
+    entries.map(|entry| entry.metadata().map_or(0, |metadata| metadata.len())).sum()
 }
 
 /// How long this thread has run, whatever else the machine does. 0 where the kernel does not say.

@@ -258,7 +258,10 @@ mod tests {
         check(r#"{"event":"attempt","id":"a","ts":1,"effect":"read","x":1}"#, &opens("a", false));
         check(r#"{"event":"attempt","id":"a","x":1,"effect":"read"}"#, &opens("a", false));
         check(r#"{"event":"attempt","id":"a","ts":1,"effect":"write"}"#, &opens("a", true));
-        check(r#"{"event":"attempt","id":"a","ts":1,"effect":"high_impact","args":{"effect":"read"}}"#, &opens("a", true));
+        check(
+            r#"{"event":"attempt","id":"a","ts":1,"effect":"high_impact","args":{"effect":"read"}}"#,
+            &opens("a", true),
+        );
         check(r#"{"event":"attempt","id":"a","ts":1,"args":{"effect":"read"},"effect":"write"}"#, &opens("a", true));
         check(r#"{"event":"attempt","id":"a","ts":1,"args":{"effect":"read"}}"#, &opens("a", true));
         check(r#"{"event":"attempt","id":"a","ts":1,"asked":",\"effect\":\"read\""}"#, &opens("a", true));

@@ -270,7 +270,9 @@ mod tests {
         let public = Signer::from_seed(&[7; 32]).public().clone();
         let pem = public.to_pem();
         assert_eq!(PublicKey::from_pem(&pem), Some(public));
-        for text in ["", "-----BEGIN PUBLIC KEY-----\n-----END PUBLIC KEY-----", &pem[..60], &pem.replace("MCow", "MCox")] {
+        for text in
+            ["", "-----BEGIN PUBLIC KEY-----\n-----END PUBLIC KEY-----", &pem[..60], &pem.replace("MCow", "MCox")]
+        {
             assert_eq!(PublicKey::from_pem(text), None, "{text}");
         }
         for bytes in [&b""[..], b"a", b"ab", b"abc", b"abcd"] {

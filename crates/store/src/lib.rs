@@ -7,9 +7,10 @@
 //! # The files
 //!
 //! A process that records something creates `<time>-<uuid>-0001.jsonl`, holds an exclusive `flock` on it for as
-//! long as it lives, and goes on in `…-0002.jsonl` when a part is full. A part that is finished is renamed to
-//! `….closed.jsonl`. The first line of a part is a `segment` event; `carried` events name the attempts that an
-//! earlier part opened; the last line of a chain is a `close` event.
+//! long as it lives, and goes on in `…-0002.jsonl` when a part is full or a day old. A part that is finished is
+//! renamed to `….closed.jsonl`. The first line of a part is a `segment` event; `carried` events name the attempts
+//! that an earlier part opened; `checkpoint` events are signed; a chain ends with a `close` event and its checkpoint.
+//! `heads.log` beside them repeats the checkpoints.
 //!
 //! # The recipe
 //!
@@ -33,8 +34,7 @@
 //!
 //! The last line alone, by hand: `tail -n1 FILE | tr -d '\n' | head -c -75 | sha256sum`.
 //!
-//! A chain without a key shows changes by whoever cannot rewrite all of what follows. It does not show that a
-//! whole chain was deleted, nor that the end of an unfinished one was cut off at a line.
+//! How signatures are checked by hand, and what all of this cannot show, is in `docs/design/ledger.md`.
 
 pub mod approver;
 mod chain;

@@ -172,7 +172,8 @@ impl EventProof {
         struct WithId {
             id: String,
         }
-        let line = Sealed::read(self.line.as_bytes()).ok_or("a line was changed: its hash is not that of its content")?;
+        let line =
+            Sealed::read(self.line.as_bytes()).ok_or("a line was changed: its hash is not that of its content")?;
         let named = serde_json::from_str::<WithId>(&self.line).is_ok_and(|event| event.id == id);
         if !named || line.seq != self.index + 1 {
             return Err("a line is another one than the proof says".to_owned());

@@ -31,16 +31,8 @@ pub enum Outcome {
 
 impl Outcome {
     /// All of them.
-    pub const ALL: [Self; 8] = [
-        Self::Ok,
-        Self::ToolError,
-        Self::Failed,
-        Self::Abandoned,
-        Self::Lost,
-        Self::InDoubt,
-        Self::Open,
-        Self::Denied,
-    ];
+    pub const ALL: [Self; 8] =
+        [Self::Ok, Self::ToolError, Self::Failed, Self::Abandoned, Self::Lost, Self::InDoubt, Self::Open, Self::Denied];
 
     /// Its stable name.
     pub fn as_str(self) -> &'static str {
@@ -146,7 +138,8 @@ struct Ending<'a> {
 impl Query {
     /// What a line must contain, byte for byte, so that most are never parsed.
     fn literals(&self) -> Vec<Vec<u8>> {
-        let plain = |text: &&String| !text.contains(['*', '?', '"', '\\']) && text.bytes().all(|b| b.is_ascii_graphic());
+        let plain =
+            |text: &&String| !text.contains(['*', '?', '"', '\\']) && text.bytes().all(|b| b.is_ascii_graphic());
         let exact = [&self.thread, &self.id, &self.server, &self.client, &self.tool];
         exact.into_iter().flatten().filter(plain).map(|text| text.as_bytes().to_vec()).collect()
     }

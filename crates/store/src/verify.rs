@@ -92,7 +92,11 @@ pub struct Against<'a> {
 pub fn verify(path: &Path, against: Against<'_>) -> Result<Report, VerifyError> {
     let mut verifier = Verifier { against, report: Report::default(), claims: Claims::default() };
     // Where nothing was recorded yet, there is no directory.
-    if path.is_dir() || !path.exists() { verifier.directory(path)? } else { verifier.alone(path)? }
+    if path.is_dir() || !path.exists() {
+        verifier.directory(path)?
+    } else {
+        verifier.alone(path)?
+    }
     Ok(verifier.report)
 }
 

@@ -104,11 +104,15 @@ fn every_line_taken_out_put_in_doubled_or_moved_is_named() {
             ("deleted", [&lines[..at], &lines[at + 1..]].concat(), at + 1),
             ("doubled", [&lines[..=at], &lines[at..]].concat(), at + 2),
             ("inserted", [&lines[..at], &[&b"{\"event\":\"end\",\"id\":\"x\"}\n"[..]], &lines[at..]].concat(), at + 1),
-            ("swapped", {
-                let mut swapped = lines.clone();
-                swapped.swap(at, (at + 1) % lines.len());
-                swapped
-            }, if at + 1 < lines.len() { at + 1 } else { 1 }),
+            (
+                "swapped",
+                {
+                    let mut swapped = lines.clone();
+                    swapped.swap(at, (at + 1) % lines.len());
+                    swapped
+                },
+                if at + 1 < lines.len() { at + 1 } else { 1 },
+            ),
         ];
         for (what, edited, line) in edits {
             write(&path, &edited);
@@ -174,8 +178,7 @@ fn killed_writers_lose_nothing_acknowledged_and_leave_no_effect_without_an_attem
         let mut child = appender(&audit, segment_bytes, Some(&done));
         let mut said = BufReader::new(child.stdout.take().expect("piped")).lines();
         // Some die before their first word, most somewhere in the middle of their work.
-        let heard: Vec<String> =
-            said.by_ref().take(dice.below(2) as usize).map(|line| line.expect("text")).collect();
+        let heard: Vec<String> = said.by_ref().take(dice.below(2) as usize).map(|line| line.expect("text")).collect();
         std::thread::sleep(Duration::from_micros(dice.below(20_000)));
         child.kill().expect("ours");
         child.wait().expect("ours");
@@ -190,5 +193,9 @@ fn killed_writers_lose_nothing_acknowledged_and_leave_no_effect_without_an_attem
         effects += lines.len();
     }
     assert!(acknowledged > kills && effects >= acknowledged, "{acknowledged} acknowledged, {effects} effects");
-    report(&format!("writers killed with SIGKILL; {acknowledged} acknowledged events, {effects} effects"), kills, begun);
+    report(
+        &format!("writers killed with SIGKILL; {acknowledged} acknowledged events, {effects} effects"),
+        kills,
+        begun,
+    );
 }

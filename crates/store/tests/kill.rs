@@ -51,7 +51,9 @@ fn two_writers_share_a_directory_and_one_may_die() {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "it is timed")]
 fn a_really_full_disk_refuses_and_recovers() {
+    let begun = std::time::Instant::now();
     let dir = tempdir().expect("a directory");
     let mounted = Command::new("mount")
         .args(["-t", "tmpfs", "-o", "size=4m", "none"])
@@ -87,6 +89,12 @@ fn a_really_full_disk_refuses_and_recovers() {
     after.expect("there is room again");
     assert_eq!((while_full.first_bad, while_full.open), (None, 0));
     assert_eq!((report.first_bad, report.unfinished, report.in_doubt), (None, 0, 1));
+    let what =
+        "calls under way when a disk was really full: new ones refused, their ends written, new ones taken again";
+    println!(
+        "AUDIT {}",
+        serde_json::json!({ "what": what, "count": attempts, "seconds": begun.elapsed().as_secs_f64() })
+    );
 }
 
 #[tokio::test]
@@ -125,4 +133,52 @@ fn the_recipe_in_the_documentation_is_true() {
     std::fs::write(&file, text).expect("ours");
     let changed = run().expect("it ran before");
     assert!(String::from_utf8_lossy(&changed.stderr).contains("line 3 was changed"));
+}
+
+#[test]
+fn the_recipe_with_python_and_openssl_is_true() {
+    let design = include_str!("../../../docs/design/ledger.md");
+    let script = design.split("```python\n").nth(1).and_then(|rest| rest.split("```").next()).expect("a script");
+    let dir = tempdir().expect("a directory");
+    let audit = dir.path().join("audit");
+    let options = store::Options { segment_bytes: 2_000, ..store::Options::default() };
+    let ledger = Segments::open_with(&audit, door(), options).expect("a directory");
+    for id in 0..20 {
+        ledger.append(format!(r#"{{"event":"attempt","id":"{id}","asked":"ünï"}}"#).as_bytes()).expect("room");
+    }
+    drop(ledger);
+    let key = dir.path().join("audit.pub");
+    std::fs::write(&key, door().signer.public().to_pem()).expect("room");
+    let entries = std::fs::read_dir(&audit).expect("there").map(|entry| entry.expect("readable").path());
+    let mut parts: Vec<_> = entries.filter(|path| path.extension().is_some_and(|ext| ext == "jsonl")).collect();
+    parts.sort();
+    let run = || Command::new("python3").arg("-c").arg(script).arg(&key).args(&parts).output();
+    let openssl = Command::new("openssl").arg("version").output();
+    let (Ok(sound), Ok(_)) = (run(), openssl) else {
+        println!("skipped: there is no python3 or no openssl");
+        return;
+    };
+    let lines = verify(&audit).lines;
+    let said = String::from_utf8_lossy(&sound.stdout).into_owned();
+    assert_eq!(
+        said,
+        format!("{lines} lines, signed up to line {lines}\n"),
+        "{}",
+        String::from_utf8_lossy(&sound.stderr)
+    );
+    assert!(parts.len() > 2);
+    // A statement with another time has another signature.
+    let last = parts.last().expect("parts");
+    let text = std::fs::read_to_string(last).expect("text");
+    let (rest, checkpoint) = text.trim_end().rsplit_once('\n').expect("lines");
+    let changed = checkpoint.replacen("\"ts\":1", "\"ts\":2", 1);
+    let body = &changed[..changed.len() - 75];
+    let hash = Command::new("python3")
+        .args(["-c", "import hashlib,sys; print(hashlib.sha256(sys.argv[1].encode()).hexdigest(), end='')", body])
+        .output()
+        .expect("it ran before");
+    let hash = String::from_utf8(hash.stdout).expect("text");
+    std::fs::write(last, format!("{rest}\n{body},\"hash\":\"{hash}\"}}\n")).expect("ours");
+    let changed = run().expect("it ran before");
+    assert!(String::from_utf8_lossy(&changed.stderr).contains("is not signed by this key"));
 }

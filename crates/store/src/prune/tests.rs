@@ -55,7 +55,10 @@ fn what_is_old_goes_but_nothing_that_is_being_written() {
     let (dir, living) = three_chains();
     let now = 4_000_000_000_000_000;
     let retention = Retention { max_age: Some(Duration::from_secs(1)), max_bytes: None };
-    assert_eq!(run(&dir, &living, Retention { max_age: Some(Duration::from_secs(10_000_000_000)), ..retention }, now), 0);
+    assert_eq!(
+        run(&dir, &living, Retention { max_age: Some(Duration::from_secs(10_000_000_000)), ..retention }, now),
+        0
+    );
     assert!(run(&dir, &living, retention, now) > 2);
     assert_eq!(files(dir.path()).len(), 1);
     assert_eq!(verify(dir.path()).first_bad, None);

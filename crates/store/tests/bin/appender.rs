@@ -36,7 +36,12 @@ fn main() -> ExitCode {
         return ExitCode::from(2);
     };
     let effects = args.next().map(|file| OpenOptions::new().append(true).create(true).open(file).expect("a file"));
-    let door = Door { clock: Arc::new(World), ids: Arc::new(World), tool: "appender".into(), signer: Signer::from_seed(&[42; 32]).into() };
+    let door = Door {
+        clock: Arc::new(World),
+        ids: Arc::new(World),
+        tool: "appender".into(),
+        signer: Signer::from_seed(&[42; 32]).into(),
+    };
     // Many checkpoints, so that some are killed while they are signed.
     let options = Options { segment_bytes: bytes, checkpoint_events: 50, ..Options::default() };
     let ledger = Segments::open_with(dir, door, options).expect("the directory can be used");

@@ -121,13 +121,19 @@ mod tests {
     #[test]
     fn a_row_in_json_holds_the_events_as_they_are() {
         let row = call_json(&call());
-        assert_eq!((&row["outcome"], &row["code"], &row["time"]), (&json!("failed"), &json!("upstream.timeout"), &json!("2026-11-20T21:00:00.000000Z")));
+        assert_eq!(
+            (&row["outcome"], &row["code"], &row["time"]),
+            (&json!("failed"), &json!("upstream.timeout"), &json!("2026-11-20T21:00:00.000000Z"))
+        );
         assert_eq!((&row["event"]["seq"], &row["end"]["took_us"]), (&json!(2), &json!(1234)));
     }
 
     #[test]
     fn an_event_is_one_line_whatever_others_wrote() {
-        let line = event_line("{\"event\":\"refusal\",\"id\":\"a\",\"ts\":0,\"asked\":\"x\\ny\u{202e}z\",\"code\":\"policy.denied\"}".as_bytes());
+        let line = event_line(
+            "{\"event\":\"refusal\",\"id\":\"a\",\"ts\":0,\"asked\":\"x\\ny\u{202e}z\",\"code\":\"policy.denied\"}"
+                .as_bytes(),
+        );
         assert!(line.ends_with("refusal     x\\ny\\u{202e}z  policy.denied  a\n"), "{line}");
         assert_eq!(line.matches('\n').count(), 1);
         let lost = event_line(br#"{"event":"end","id":"a","end":"lost","in_doubt":true}"#);

@@ -126,7 +126,13 @@ fn proof(file: &Path, key: Option<PublicKey>, cx: &Context) -> Result<(), Failur
     let proof = Proof::parse(&text).map_err(not)?;
     let events = proof.check(&key).map_err(not)?;
     let events = events.iter().map(|line| super::row::parse(line.as_bytes())).collect();
-    cx.ui.report(&Proved { schema: "toolgate.audit.proved/1", holds: true, key: key.id(), id: proof.id.clone(), events })
+    cx.ui.report(&Proved {
+        schema: "toolgate.audit.proved/1",
+        holds: true,
+        key: key.id(),
+        id: proof.id.clone(),
+        events,
+    })
 }
 
 #[derive(Serialize)]
