@@ -95,7 +95,8 @@ pub async fn ask_patiently(house: &House) -> Vec<(ServerName, Fault)> {
     faults
 }
 
-async fn ask(house: &House, servers: &[ServerName], cx: &Context) -> Vec<(ServerName, Fault)> {
+/// Starts `servers` and waits for their lists, all at once.
+pub async fn ask(house: &House, servers: &[ServerName], cx: &Context) -> Vec<(ServerName, Fault)> {
     if servers.is_empty() {
         return Vec::new();
     }
@@ -168,7 +169,7 @@ impl Row {
 }
 
 /// A definition as it may be shown: servers write them, so they go through the masks like everything else.
-fn masked(definition: &bytes::Bytes, house: &House) -> String {
+pub fn masked(definition: &bytes::Bytes, house: &House) -> String {
     String::from_utf8_lossy(&house.gate.masks().definition(definition.clone())).into_owned()
 }
 
