@@ -20,6 +20,7 @@ mod line;
 mod listen;
 mod lists;
 mod modern;
+mod phishing;
 mod question;
 mod render;
 mod rounds;

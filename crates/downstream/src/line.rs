@@ -4,6 +4,7 @@
 use crate::http::Channel;
 use crate::level::Level;
 use crate::listen::on_runtime;
+use crate::phishing::secret_field;
 use crate::question;
 use crate::session::Session;
 use crate::waiting::{EVERY, Waiting};
@@ -126,6 +127,13 @@ impl Listener for Line {
     }
 
     fn ask(&self, request: Wire, answer: oneshot::Sender<Wire>) {
+        let params = std::str::from_utf8(request.part(request.parts.body)).unwrap_or("{}");
+
+        if let Some(field) = secret_field(params) {
+            // Dropping `answer` says that nobody answers.
+            tracing::warn!(target: "mcp::downstream", field, "a server asked for a secret in a form, and was not heard");
+            return;
+        }
         self.put(|id| replaced(&request, request.parts.id, id), answer, |said| said);
     }
 

@@ -8,6 +8,7 @@ use crate::aim::aim;
 use crate::answer::Answer;
 use crate::encode::{self, Shape, request_wire};
 use crate::front::Front;
+use crate::phishing::foul;
 use crate::question;
 use crate::seal::{Bound, Kept, MOST_STATE, Seal};
 use bytes::Bytes;
@@ -121,6 +122,9 @@ impl Turn {
         if inner.as_ref().is_some_and(|inner| inner.len() > MOST_STATE) {
             let what = format!("the server's `{STATE}` is longer than {MOST_STATE} bytes");
             return encode::told(Code::LimitTooLarge, &what, None, shape);
+        }
+        if let Some(foul) = view::member(body, "inputRequests").and_then(foul) {
+            return encode::told(Code::UpstreamProtocol, &format!("the server {foul}"), None, shape);
         }
         let bound =
             reply.continuation.map(|next| Bound { id: next.approval, round: Some(next.round), may_last: false });

@@ -732,3 +732,18 @@ async fn a_result_says_what_was_masked_in_it() {
     let clean = client.ask("tools/call", json!({"name": "a__echo", "arguments": {"k": "v"}})).await;
     assert!(clean["result"].get("_meta").is_none());
 }
+
+#[tokio::test]
+async fn no_server_asks_for_a_secret_or_passes_for_the_gate() {
+    let paper = Arc::new(Paper::new());
+    let mut client = stateless_client(&paper);
+    client.shake("2025-11-25").await;
+    // Not put to anybody: the server is told that nobody answers.
+    let unheard = client.call("a__phish").await;
+    assert_eq!(unheard["result"], json!({"structuredContent": null}), "{unheard}");
+    for tool in ["a__phish_rounds", "a__pose"] {
+        let answer = stateless(&mut client, tool, json!({})).await;
+        check_refused(&answer, "upstream.protocol");
+        assert!(answer["result"].get("inputRequests").is_none(), "{answer}");
+    }
+}
