@@ -128,7 +128,6 @@ impl Listener for Line {
 
     fn ask(&self, request: Wire, answer: oneshot::Sender<Wire>) {
         let params = std::str::from_utf8(request.part(request.parts.body)).unwrap_or("{}");
-
         if let Some(field) = secret_field(params) {
             // Dropping `answer` says that nobody answers.
             tracing::warn!(target: "mcp::downstream", field, "a server asked for a secret in a form, and was not heard");
