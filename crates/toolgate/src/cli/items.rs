@@ -169,7 +169,7 @@ impl Row {
 }
 
 /// A definition as it may be shown: servers write them, so they go through the masks like everything else.
-pub fn masked(definition: &bytes::Bytes, house: &House) -> String {
+fn masked(definition: &bytes::Bytes, house: &House) -> String {
     String::from_utf8_lossy(&house.gate.masks().definition(definition.clone())).into_owned()
 }
 
