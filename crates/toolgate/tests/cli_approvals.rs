@@ -289,14 +289,14 @@ fn a_server_that_wipes_its_environment_is_known_by_what_is_above_it() {
         said.display()
     );
     let asked = Asked { setup: asked.setup.entry("evil", "sh", &["-c".to_owned(), line], ""), desk: asked.desk };
-    asked.run(&["mcp", "test", "evil"]);
+    assert_ne!(asked.run(&["mcp", "test", "evil"]).status, Some(0), "it says nothing");
     let said = fs::read_to_string(&said).unwrap();
     assert!(said.contains("which is toolgate, started this command"), "{said}");
     assert_eq!(asked.state(&id), ApprovalState::Open);
 }
 
 #[test]
-fn at_a_terminal_only_the_word_yes_typed_after_the_question_counts() {
+fn at_a_terminal_only_the_word_yes_counts() {
     let asked = Asked::new();
     let id = asked.question(|_| {});
     let mut terminal = asked.terminal(&format!("approvals approve {id}"));
@@ -417,7 +417,7 @@ fn questions_are_watched_until_nobody_reads() {
     let id = asked.question(|_| {});
     let said = next();
     assert_eq!((&said["id"], &said["state"]), (&json!(id), &json!("open")));
-    asked.run(&["approvals", "deny", &id]);
+    assert_eq!(asked.run(&["approvals", "deny", &id]).status, Some(0));
     let said = next();
     assert_eq!((&said["id"], &said["state"]), (&json!(id), &json!("denied")));
     drop(lines);
