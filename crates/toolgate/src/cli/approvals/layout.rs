@@ -3,6 +3,8 @@
 //! The text is laid out as it was written and never parsed into something else: of a key that stands there twice a
 //! reader would show one, and a server may take the other.
 
+use serde::de::IgnoredAny;
+
 use crate::cli::person::is_hidden;
 
 /// Longer runs of spaces would push what follows out of sight.
@@ -24,7 +26,13 @@ impl Laid {
     pub fn out(json: &str) -> Self {
         let (mut laid, mut depth, mut quoted, mut escaped) = (Self::default(), 0_usize, false, false);
         let mut chars = json.trim().chars().peekable();
+        // Arguments that were cut are no JSON any more, and where their texts begin cannot be told.
+        let plain = serde_json::from_str::<IgnoredAny>(json).is_err();
         while let Some(c) = chars.next() {
+            if plain {
+                laid.push(c, &mut chars);
+                continue;
+            }
             if quoted {
                 quoted = c != '"' || escaped;
                 escaped = c == '\\' && !escaped;
@@ -119,9 +127,9 @@ mod tests {
             0,
         );
         check("{ }", "{}", 0, 0);
-        check("not json", "notjson", 0, 0);
+        check("{\"a\": \"x … y\": 1", "{\"a\": \"x … y\": 1", 0, 0);
         check("", "", 0, 0);
-        check("}]", "\n}\n]", 0, 0);
+        check("}]", "}]", 0, 0);
     }
 
     #[test]
