@@ -43,14 +43,14 @@ pub fn run(args: &UpArgs, cx: &Context) -> Result<(), Failure> {
         let listener = TcpListener::bind(listen).await.map_err(|error| busy(listen, error))?;
         let address = listener.local_addr().map_err(|error| Failure::io("listen", error))?;
         let own: Vec<_> = token.iter().map(|token| gate::Secret::new(token.expose())).collect();
-        let house = wire::build_with(&config, &cx.env, &Selection::Enabled, &own, Approver::Configured)?;
+        let house = wire::build_with(&config, &cx.env, &Selection::Enabled, &own, Approver::Service)?;
         house.warn(&cx.ui);
         if let Err(failure) = wire::require(&house, &config).await {
             house.stop().await;
             return Err(failure);
         }
         let stop = CancellationToken::new();
-        let options = wire::face(&config, Approver::Configured, Face::All)?;
+        let options = wire::face(&config, Approver::Service, Face::All)?;
         let approver = Some(wire::http_approver(&config));
         let http = HttpOptions { approver, ..HttpOptions::new(auth(token.as_ref())) };
         cx.ui.report(&Ready { address, token: token.as_ref().map(Token::expose) })?;

@@ -26,8 +26,10 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// Who may be asked for a person's word, and how long a call waits for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Approver {
-    /// Whoever the configuration says; agents call.
+    /// Whoever the configuration says; the agent that calls has started this process.
     Configured,
+    /// Whoever the configuration says; agents call from elsewhere.
+    Service,
     /// The person at this terminal, by the client that we are ourselves.
     Terminal,
     /// Nobody is there: a call waits this long for an answer from elsewhere.
@@ -38,7 +40,7 @@ impl Approver {
     /// Whether what the client's user answers is the approval.
     pub fn by_client(self, config: &Config) -> bool {
         match self {
-            Self::Configured => config.approvals.by_client,
+            Self::Configured | Self::Service => config.approvals.by_client,
             Self::Terminal => true,
             Self::Elsewhere(_) => false,
         }
@@ -46,8 +48,8 @@ impl Approver {
 
     fn patience(self, config: &Config) -> Duration {
         match self {
-            Self::Configured | Self::Terminal if config.approvals.timeout_written => config.approvals.timeout,
-            Self::Configured | Self::Terminal => PATIENCE,
+            Self::Configured | Self::Service | Self::Terminal if config.approvals.timeout_written => config.approvals.timeout,
+            Self::Configured | Self::Service | Self::Terminal => PATIENCE,
             Self::Elsewhere(patience) => patience,
         }
     }

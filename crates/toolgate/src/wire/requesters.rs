@@ -16,9 +16,12 @@ pub fn of_this_process(with_client: bool) -> Vec<Process> {
     let mut parent = read(own).map(|stat| stat.parent).filter(|_| with_client);
     for _ in 0..MOST_LAUNCHERS {
         let Some(stat) = parent.filter(|pid| *pid > 1).and_then(read) else { break };
+        let launches = LAUNCHERS.contains(&&*stat.name);
+        if launches && stat.terminal && stat.session == stat.process.pid {
+            // A shell that leads the session of a terminal is a person's: neither it nor what is above it calls.
+            break;
+        }
         found.push(stat.process);
-        // A shell that leads its session is somebody's terminal, and what is above it is no client.
-        let launches = LAUNCHERS.contains(&&*stat.name) && stat.session != stat.process.pid;
         parent = launches.then_some(stat.parent);
     }
     found
@@ -47,6 +50,7 @@ struct Stat {
     name: String,
     parent: u32,
     session: u32,
+    terminal: bool,
 }
 
 fn read(pid: u32) -> Option<Stat> {
@@ -64,6 +68,7 @@ fn parse(pid: u32, stat: &str) -> Option<Stat> {
         name: head.split_once('(')?.1.to_owned(),
         parent: small(4)?,
         session: small(6)?,
+        terminal: fields.get(7 - 3)?.parse::<i64>().ok()? != 0,
     })
 }
 

@@ -79,7 +79,8 @@ fn at_rest(config: &Config, server: &Server, env: &Env) -> Status {
 fn off(server: &Server, env: &Env) -> Option<(State, Option<String>)> {
     if let Some(barred) = &server.barred {
         let state = State::disabled_because(barred.reason).unwrap_or(State::DisabledByRequirements);
-        return Some((state, Some(format!("may not be used: {}", barred.why))));
+        let why = barred.why.strip_prefix("it ").map_or_else(|| format!("is barred: {}", barred.why), str::to_owned);
+        return Some((state, Some(why)));
     }
     if !server.enabled {
         return Some((State::DisabledByUser, None));
