@@ -29,6 +29,11 @@ fn entry(text: &str) -> Case {
     Setup::new().top(&format!("[mcp_servers.x]\n{text}")).into()
 }
 
+/// An entry that leaves decisions open where all have to be taken.
+fn undecided() -> Case {
+    Setup::new().top("[policy]\nrequire_decisions = true\n[mcp_servers.x]\ncommand = \"a\"").into()
+}
+
 /// The HTTP fixture with these flags.
 fn http(flags: &[&str]) -> Case {
     let setup = Setup::new();
@@ -94,6 +99,8 @@ fn each_state_has_a_word_an_exit_status_and_a_message_of_its_own() {
             3,
             "UNSET_TOKEN",
         ),
+        check(entry("command = \"a\"\nscope.workspaces = [\"/no/such/place\"]"), "disabled", 4, "scope.workspaces"),
+        check(undecided(), "disabled", 1, "`audit`"),
         check(hostile(&["--tools", "0"], ""), "no_tools", 6, "documentation"),
         check(hostile(&[], ""), "connected", 0, "nothing"),
         check(hostile(&["--hang-at-start"], "startup_timeout_sec = 1"), "timeout", 1, "startup_timeout_sec"),
@@ -198,19 +205,29 @@ fn what_a_dead_server_printed_is_shown_masked() {
 }
 
 #[test]
-fn a_new_version_is_reported_once() {
+fn a_new_version_is_reported_once_and_what_it_changed_is_held_back() {
     let setup = Setup::new().server("x", &["--version", "1"], "version = \"a\"");
-    let changed = |setup: &Setup| setup.run(&["mcp", "test", "x", "--json"]).run().json()["versionChanged"].clone();
-    assert_eq!(changed(&setup), Value::Null, "there is nothing to compare with");
-    assert_eq!(changed(&setup), Value::Null);
+    let test = |exit: i32| -> Value {
+        let output = setup.run(&["mcp", "test", "x", "--json"]).run();
+        assert_eq!(output.status, Some(exit), "{output:?}");
+        serde_json::from_str(&output.stdout).expect("a report")
+    };
+    assert_eq!(test(0)["versionChanged"], Value::Null, "there is nothing to compare with");
+    assert_eq!(test(0)["versionChanged"], Value::Null);
     let config = setup.home.read("toolgate.toml");
     setup.home.write("toolgate.toml", config.replace(r#""--version","1""#, r#""--version","2""#));
-    let text = setup.run(&["mcp", "test", "x"]).run().ok();
-    assert!(text.contains("version_changed: serverInfo.version 1 -> 2, tool definitions"), "{text}");
-    assert_eq!(changed(&setup), Value::Null, "it was told already");
+    let output = setup.run(&["mcp", "test", "x"]).run();
+    assert!(output.stdout.contains("version_changed: serverInfo.version 1 -> 2, tool definitions"), "{output:?}");
+    assert!(output.stdout.contains("state: quarantined"), "{output:?}");
+    let again = test(7);
+    assert_eq!(again["versionChanged"], Value::Null, "it was told already");
+    assert_eq!(
+        (&again["state"], &again["status"]["quarantined"]),
+        (&"quarantined".into(), &serde_json::json!(["echo"]))
+    );
     let config = setup.home.read("toolgate.toml");
     setup.home.write("toolgate.toml", config.replace("version = \"a\"", "version = \"b\""));
-    assert_eq!(changed(&setup)["changed"], serde_json::json!(["config"]));
+    assert_eq!(test(7)["versionChanged"]["changed"], serde_json::json!(["config"]));
 }
 
 #[test]

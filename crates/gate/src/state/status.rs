@@ -223,7 +223,8 @@ impl Status {
         }
         if self.state.is_up() {
             let all = self.counts.map_or(String::new(), |counts| format!(" of {}", counts.tools));
-            let reason = format!("{}{all} tools changed since they were pinned: {}", tools.len(), tools.join(", "));
+            let reason =
+                format!("has {}{all} tools that changed since they were pinned: {}", tools.len(), tools.join(", "));
             self = self.in_state(State::Quarantined, Some(reason));
         }
         Self { quarantined: tools, ..self }
@@ -265,7 +266,7 @@ mod tests {
         let counts = Counts { tools: 3, ..Counts::default() };
         let up = Status { counts: Some(counts), ..Status::new("x", State::Connected) }.with_quarantined(held.clone());
         assert_eq!((up.state, up.state.exit()), (State::Quarantined, 7));
-        assert_eq!(up.reason.as_deref(), Some("1 of 3 tools changed since they were pinned: a"));
+        assert_eq!(up.reason.as_deref(), Some("has 1 of 3 tools that changed since they were pinned: a"));
         let down = Status::new("x", State::Crashed).with_quarantined(held);
         assert_eq!((down.state, down.quarantined.len()), (State::Crashed, 1));
         assert_eq!(Status::new("x", State::Connected).with_quarantined(Vec::new()).state, State::Connected);
