@@ -90,7 +90,7 @@ pub struct Call {
 pub fn calls(dir: &Path, query: &Query) -> io::Result<Vec<Call>> {
     let mut rows = Rows { query, first: 0, rows: VecDeque::new(), open: HashMap::new(), kept: 0 };
     let literals = query.literals();
-    let finders: Vec<_> = literals.iter().map(|literal| memchr::memmem::Finder::new(literal)).collect();
+    let finders: Vec<_> = literals.iter().map(memchr::memmem::Finder::new).collect();
     let events = ["attempt", "refusal", "end"].map(str::to_owned).to_vec();
     for line in read(dir, Filter { since: query.since, until: None, events })? {
         let line = line?;
