@@ -92,7 +92,7 @@ fn query_secrets(text: &str, start: usize, end: usize) -> Vec<std::ops::Range<us
 pub(super) fn looks_secret(name: &str) -> bool {
     const SIGNS: [&str; 10] =
         ["token", "key", "secret", "passw", "passphrase", "auth", "credential", "cookie", "bearer", "private"];
-    let name = name.to_ascii_lowercase().replace("author", "").replace("keyboard", "");
+    let name = name.to_ascii_lowercase().replace("authorization", "auth").replace("author", "").replace("keyboard", "");
     let words = ["pat", "pwd", "pass", "dsn", "sig", "signature"];
     SIGNS.iter().any(|sign| name.contains(sign)) || name.split(['_', '-', '.']).any(|word| words.contains(&word))
 }
@@ -133,7 +133,16 @@ mod tests {
 
     #[test]
     fn names_that_hold_secrets_are_told_from_others() {
-        for name in ["GITHUB_TOKEN", "apiKey", "DB_PASSWORD", "X-Auth", "AWS_SECRET", "GITHUB_PAT", "SENTRY_DSN"] {
+        for name in [
+            "GITHUB_TOKEN",
+            "apiKey",
+            "DB_PASSWORD",
+            "X-Auth",
+            "AWS_SECRET",
+            "GITHUB_PAT",
+            "SENTRY_DSN",
+            "Authorization",
+        ] {
             assert!(looks_secret(name), "{name}");
         }
         for name in ["PATH", "GIT_AUTHOR_NAME", "ALLOWED_DIRS", "PATTERN", "KEYBOARD", "LANG"] {

@@ -231,6 +231,7 @@ fn every_key_of_any_server_is_read() {
                 "1.2",
             ),
             enabled: false,
+            barred: None,
             required: true,
             transport: Stdio(
                 Stdio {
@@ -260,10 +261,38 @@ fn every_key_of_any_server_is_read() {
             disabled_tools: [
                 "t2",
             ],
-            default_approval: Writes,
+            default_approval: Some(
+                Writes,
+            ),
             tool_approvals: {
                 "t1": Approve,
             },
+            tools: [
+                (
+                    "t1",
+                    ToolSettings {
+                        declared: Declared {
+                            read_only: None,
+                            high_impact: None,
+                        },
+                        max_result_bytes: Some(
+                            40,
+                        ),
+                    },
+                ),
+            ],
+            scope: Scope {
+                workspaces: [],
+                teams: [],
+            },
+            data: ServerData {
+                detect: All,
+                allow: [],
+                handles: false,
+                restore: [],
+            },
+            auth_model: None,
+            audit_sink: "ledger",
             read_only: true,
             trust: Trusted,
             protocol: Modern,
@@ -274,6 +303,7 @@ fn every_key_of_any_server_is_read() {
                 max_concurrent_calls: 64,
                 max_tools: 5,
                 max_pages: 100,
+                max_result_bytes: None,
             },
         }
     "#]]
@@ -295,7 +325,7 @@ fn every_key_of_an_http_server_is_read() {
         scopes = ["s"]
     "#;
     let config = read(text, "", &[]);
-    assert_eq!(wrong(&config), "usable: h\n");
+    assert_eq!((config.bad.len(), config.broken.len(), config.warnings.len()), (0, 0, 0));
     expect![[r#"
         Http(
             Http {
@@ -685,6 +715,7 @@ fn the_gates_own_settings_are_read() {
                     max_concurrent_calls: 3,
                     max_tools: 4,
                     max_pages: 5,
+                    max_result_bytes: None,
                 },
             },
         )

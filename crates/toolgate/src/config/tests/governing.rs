@@ -151,7 +151,11 @@ fn rules_that_can_never_decide_and_servers_that_are_none_are_named_with_their_pl
          [[policy.rules]]\nid = \"all\"\nserver = \"fs\"\noutcome = \"deny\"\n\
          [[policy.rules]]\nid = \"never\"\nserver = \"fs\"\ntool = \"x\"\noutcome = \"allow\"",
         &[],
-        &expect![[""]],
+        &expect![[r#"
+            broken: toolgate.toml:1:1: rule `a` names the server `githbu`, which is not configured
+            broken: toolgate.toml:9:1: rule `never` can never decide anything: `all` (toolgate.toml:5:1) matches all that it matches, and deny wins
+            usable: fs github
+        "#]],
     );
     for builtin in ["workspace", "codex", "toolgate", "*", "git*"] {
         let rule = format!("[[policy.rules]]\nserver = \"{builtin}\"\noutcome = \"deny\"");
@@ -212,7 +216,60 @@ require_decisions = true
         &[],
     );
     assert_eq!(wrong(&config), "usable: \n");
-    expect![[""]].assert_debug_eq(&(&config.approvals, &config.data, &config.audit, &config.policy));
+    expect![[r#"
+        (
+            Approvals {
+                by_client: true,
+                timeout: 5s,
+                timeout_written: true,
+                notify: false,
+            },
+            Data {
+                detect: Known,
+                allow: [
+                    "email",
+                ],
+                handles: true,
+                patterns: [
+                    DataPattern {
+                        name: "badge",
+                        pattern: "B-[0-9]{6}",
+                        place: File {
+                            path: "toolgate.toml",
+                            line: 11,
+                            column: 1,
+                        },
+                    },
+                ],
+                national_ids: [
+                    "de",
+                ],
+            },
+            Audit {
+                args: Digest,
+                retention_days: Some(
+                    30,
+                ),
+                max_bytes: Some(
+                    1000,
+                ),
+                strict: true,
+                reads_when_broken: true,
+            },
+            PolicySettings {
+                managed: [],
+                rules: [],
+                high_impact: [
+                    "deploy_*",
+                ],
+                managed_high_impact: [],
+                require_decisions: true,
+                team: None,
+                workspace: "/work/here",
+            },
+        )
+    "#]]
+    .assert_debug_eq(&(&config.approvals, &config.data, &config.audit, &config.policy));
 }
 
 #[test]
@@ -361,7 +418,11 @@ fn checked(config: &str, expected: &Expect) {
 fn names_made_to_be_mistaken_are_refused_but_for_the_first() {
     checked(
         "[mcp_servers.GitHub]\ncommand = \"x\"\n[mcp_servers.github]\ncommand = \"x\"\n[mcp_servers.\"gıthub\"]\ncommand = \"x\"\n[mcp_servers.gitlab]\ncommand = \"x\"",
-        &expect![[""]],
+        &expect![[r#"
+            bad: config.toml:3:14: server `github`: its name is too easily taken for `GitHub`, config.toml:1:14 (give one of them another name)
+            bad: config.toml:5:14: server `gıthub`: its name is too easily taken for `GitHub`, config.toml:1:14 (give one of them another name)
+            usable: GitHub gitlab
+        "#]],
     );
 }
 
@@ -372,8 +433,23 @@ fn secrets_in_clear_are_warned_of_and_never_quoted() {
          env = { API_KEY = \"hunter22\", OTHER = \"ghp_0123456789abcdefghij\", TOKEN = \"${T}\", MY_KEY_FILE = \"/etc/key\" }\n\
          [mcp_servers.b]\nurl = \"http://h/?api_key=hunter2\"\nhttp_headers = { Authorization = \"Bearer hunter2222\", Accept = \"x\" }\n\
          [mcp_servers.c]\ncommand = \"x\"\nenv_vars = [\"API_KEY\"]",
-        &expect![[""]],
+        &expect![[r#"
+            warning: config.toml:4:31: `mcp_servers.a.env.OTHER` holds a secret in clear (export it and name the variable in `env_vars` instead)
+            warning: config.toml:3:9: `mcp_servers.a.args` holds a secret in clear (hand it over in a variable named in `env_vars`, or in a header)
+            lint: config.toml:4:9: `mcp_servers.a.env.API_KEY` holds a secret in clear (export it and name the variable in `env_vars` instead)
+            lint: config.toml:3:41: `mcp_servers.a.args` holds a secret in clear (hand it over in a variable named in `env_vars`, or in a header)
+            lint: config.toml:7:18: `mcp_servers.b.http_headers.Authorization` holds a secret in clear (name a variable in `bearer_token_env_var` or `env_http_headers` instead)
+            lint: config.toml:6:1: `mcp_servers.b.url` holds a secret in clear (hand it over in a variable named in `env_vars`, or in a header)
+            usable: a b c
+        "#]],
     );
     let quiet = "[mcp_servers.a]\ncommand = \"x\"\nallow_inline_secrets = true\nenv = { API_KEY = \"hunter22\" }";
-    check("", quiet, &[], &expect![[""]]);
+    check(
+        "",
+        quiet,
+        &[],
+        &expect![[r#"
+        usable: a
+    "#]],
+    );
 }

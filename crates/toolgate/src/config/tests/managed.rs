@@ -93,7 +93,18 @@ reads_when_broken = false
     let data = &config.servers["a"].data;
     assert_eq!((data.detect, &data.allow[..], data.handles), (Detect::Known, &["email".to_owned()][..], false));
     assert_eq!((config.data.detect, &config.data.allow[..]), (Detect::Known, &["email".to_owned()][..]));
-    expect![[""]].assert_debug_eq(&config.audit);
+    expect![[r#"
+        Audit {
+            args: Masked,
+            retention_days: Some(
+                90,
+            ),
+            max_bytes: None,
+            strict: true,
+            reads_when_broken: false,
+        }
+    "#]]
+    .assert_debug_eq(&config.audit);
     assert_eq!((config.policy.team.as_deref(), config.policy.high_impact.len()), (Some("theirs"), 0));
     assert_eq!(config.policy.managed_high_impact, ["pay*"]);
 }
@@ -138,7 +149,16 @@ fn a_server_that_is_on_no_list_is_barred_and_every_list_counts() {
     let user = "[mcp_servers.a]\ncommand = \"x\"\n[mcp_servers.b]\ncommand = \"x\"";
     let list = "[mcp_servers.a]\nidentity = { command = \"x\" }";
     let config = managed(user, list, &[]);
-    expect![[""]].assert_debug_eq(&config.servers["b"].barred);
+    expect![[r#"
+        Some(
+            Barred {
+                rule: "requirements (codex-requirements.toml)",
+                why: "it is not among the servers allowed by codex-requirements.toml",
+                reason: "requirements",
+            },
+        )
+    "#]]
+    .assert_debug_eq(&config.servers["b"].barred);
     assert!(config.servers["a"].barred.is_none());
     let wider = "[mcp_servers.a]\nidentity = { command = \"x\" }\n[mcp_servers.b]\nidentity = { command = \"x\" }";
     assert!(managed(user, list, &[wider]).servers["b"].barred.is_some());
