@@ -1,10 +1,12 @@
 //! The chores of this repository: `cargo xtask CHORE`, one module each.
 
 mod ablate;
+mod audit;
 mod bench;
 mod conform;
 mod mask;
 mod peers;
+mod policy;
 mod test;
 
 use std::process::ExitCode;
@@ -23,8 +25,12 @@ enum Chore {
     Peers(peers::Flags),
     /// Measure masking on data not written for it.
     Mask(mask::Flags),
+    /// The record under attack: every byte, line and cut, and two thousand killed writers.
+    Audit(audit::Flags),
     /// Switch each control off in a copy of the sources: the test of its threat must fail.
     Ablate(ablate::Flags),
+    /// Policy against a naive evaluator on a million cases, and what deciding costs.
+    Policy(policy::Flags),
     /// Format, lints and licences.
     Check,
     /// Everything that must pass: checks, conformance, real peers, all tests.
@@ -37,7 +43,9 @@ fn main() -> ExitCode {
         Chore::Conform(flags) => conform::run(&flags),
         Chore::Peers(flags) => peers::run(&flags),
         Chore::Mask(flags) => mask::run(&flags),
+        Chore::Audit(flags) => audit::run(&flags),
         Chore::Ablate(flags) => ablate::run(&flags),
+        Chore::Policy(flags) => policy::run(&flags),
         Chore::Check => test::check(),
         Chore::Test(flags) => test::run_all(&flags),
     };
