@@ -221,6 +221,12 @@ impl Masks {
         if done.is_none() { withhold::WITHHELD.to_owned() } else { String::from_utf8_lossy(&now).into_owned() }
     }
 
+    /// Where in `text` something would be masked (bytes), and as what, in order; for whoever shows or measures it.
+    pub fn spans(&self, text: &str) -> Vec<(std::ops::Range<usize>, String)> {
+        let spans = || paint::spans(text.as_bytes(), &self.known, &self.default, &self.paint(None));
+        fenced(spans).unwrap_or_else(|| vec![(0..text.len(), "withheld".to_owned())])
+    }
+
     /// Masks the lines of one stream, keys that run over several of them included.
     pub fn lines(&self) -> Lines<'_> {
         Lines::new(self)

@@ -109,14 +109,18 @@ type Window = (u16, usize, usize);
 
 fn by_keyword(text: &[u8], runs: &[Run], work: &mut Work, found: &mut Vec<Finding>) -> Result<(), Exhausted> {
     let mut windows: Vec<Window> = Vec::new();
-    let mut key_end = 0;
+    let (mut key_end, mut value_end) = (0, 0);
     for hit in rules().keywords.find_overlapping_iter(text) {
         for lead in &rules().leads[hit.pattern().as_usize()] {
             match *lead {
                 Lead::Rule(at) => windows.extend(window(text, runs, at, hit.start(), hit.end())),
                 Lead::Word => {
-                    work.spend(128)?;
-                    found.extend(fields::assigned(text, hit.start()).map(of_field));
+                    if hit.start() >= value_end {
+                        let assigned = fields::assigned(text, hit.start()).map(of_field);
+                        work.spend(if assigned.is_some() { 1024 } else { 256 })?;
+                        value_end = assigned.map_or(value_end, |assigned| assigned.end);
+                        found.extend(assigned);
+                    }
                 }
                 Lead::Key if hit.start() >= key_end => {
                     work.spend(if text[hit.end()..].starts_with(b" ") { 2048 } else { 64 })?;
@@ -145,6 +149,9 @@ fn of_field((start, end, class): (usize, usize, Class)) -> Finding {
 /// How far behind its keyword a rule's secret may begin.
 const REACH: usize = 48;
 
+/// No token is longer behind its keyword; what is, is masked to the end of its run.
+const LONGEST: usize = 2048;
+
 /// What a rule must look at because of a keyword, if anything near it can hold its secret.
 fn window(text: &[u8], runs: &[Run], at: u16, start: usize, end: usize) -> Option<Window> {
     let rule = &rules().all[usize::from(at)];
@@ -156,7 +163,7 @@ fn window(text: &[u8], runs: &[Run], at: u16, start: usize, end: usize) -> Optio
     let near = runs[first..].iter().take_while(|run| run.start < reach);
     let last = near.filter(|run| run.len() >= rule.least_run).last()?;
     let before = if rule.own { last.start.min(start).saturating_sub(2) } else { start.saturating_sub(64) };
-    Some((at, before, text.len().min(last.end + 2)))
+    Some((at, before, text.len().min(last.end + 2).min(end + LONGEST)))
 }
 
 fn by_rule(text: &[u8], (at, start, end): Window, work: &mut Work, found: &mut Vec<Finding>) -> Result<(), Exhausted> {
@@ -170,14 +177,26 @@ fn by_rule(text: &[u8], (at, start, end): Window, work: &mut Work, found: &mut V
         let whole = hit.get_match();
         if let Some(secret) = rule.secret(&hit) {
             let line = line(text, whole.start(), whole.end());
-            let what = Found { secret: secret.as_bytes(), whole: whole.as_bytes(), line };
-            if !rules().allowed(rule, &what) && is_plausible(rule, &what) {
-                found.push(Finding { start: secret.start(), end: secret.end(), class: rule.class });
+            let what = Found {
+                secret: secret.as_bytes(),
+                whole: &text[rules::name_start(text, whole.start())..whole.end()],
+                line,
+            };
+            let names_a_file =
+                text.get(whole.end() - 1) == Some(&b'.') && text.get(whole.end()).is_some_and(u8::is_ascii_lowercase);
+            if !rules().allowed(rule, &what) && is_plausible(rule, &what) && !(rule.own && names_a_file) {
+                // What the window cut off belongs to it.
+                let end = if secret.end() + 2 < end { secret.end() } else { run_end(text, secret.end()) };
+                found.push(Finding { start: secret.start(), end, class: rule.class });
             }
         }
         from = whole.end().max(from + 1);
     }
     Ok(())
+}
+
+fn run_end(text: &[u8], at: usize) -> usize {
+    at + text[at..].iter().take_while(|byte| marks::is_of_run(**byte)).count()
 }
 
 fn line(text: &[u8], start: usize, end: usize) -> &[u8] {
@@ -245,11 +264,16 @@ fn numbers(text: &[u8], known: &Known, found: &mut Vec<Finding>) {
 }
 
 fn addresses(text: &[u8], found: &mut Vec<Finding>) {
-    for at in memchr::memchr_iter(b'@', text) {
-        found.extend(email::around(text, at).map(|(start, end)| Finding { start, end, class: EMAIL }));
-    }
+    let first = found.len();
     for at in memmem::find_iter(text, b"://") {
         found.extend(fields::in_url(text, at).map(of_field));
+    }
+    let passwords = found.len();
+    for at in memchr::memchr_iter(b'@', text) {
+        // Behind a password an at sign makes no address.
+        if !found[first..passwords].iter().any(|password| password.end == at) {
+            found.extend(email::around(text, at).map(|(start, end)| Finding { start, end, class: EMAIL }));
+        }
     }
 }
 
@@ -258,10 +282,10 @@ pub(super) fn rank(class: Class) -> u8 {
     match class {
         REGISTERED => 0,
         PRIVATE_KEY | JWT => 1,
-        rules::FIELD | rules::URL_PASSWORD => 5,
+        rules::FIELD => 5,
         class if is_general(class) => 6,
         class if class > NATIONAL_ID => 2,
-        CARD => 3,
+        CARD | rules::URL_PASSWORD | NATIONAL_ID => 3,
         _ => 4,
     }
 }

@@ -189,9 +189,9 @@ pub(super) fn assigned(text: &[u8], at: usize) -> Option<(usize, usize, Class)> 
     let is_name = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
     let start = at - text[..at].iter().rev().take(64).take_while(|byte| is_name(byte)).count();
     let end = at + text[at..].iter().take(64).take_while(|byte| is_name(byte) || spaced_key(text, at, byte)).count();
-    let promise = promise(&text[start..end])?;
     let flag = text[start..end].starts_with(b"--");
     let (value, quoted, tight) = value(text, end, flag)?;
+    let promise = promise(&text[start..end])?;
     let (from, to) = if promise == Promise::Header { past_scheme(text, value) } else { value };
     text_is_secret(promise, &text[from..to], quoted, tight).then_some((from, to, FIELD))
 }
@@ -205,6 +205,9 @@ fn spaced_key(text: &[u8], at: usize, byte: &u8) -> bool {
 }
 
 type Span = (usize, usize);
+
+/// More of an assigned value is not looked at.
+const LONGEST: usize = 1024;
 
 /// Behind a name: the value, whether it is in quotes, and whether nothing stands around the sign.
 fn value(text: &[u8], end: usize, flag: bool) -> Option<(Span, bool, bool)> {
@@ -227,7 +230,7 @@ fn value(text: &[u8], end: usize, flag: bool) -> Option<(Span, bool, bool)> {
         [quote @ (b'"' | b'\'' | b'`'), ..] => (after + 1, Some(*quote)),
         _ => (after, None),
     };
-    let rest = &text[open..text.len().min(open + 4096)];
+    let rest = &text[open..text.len().min(open + LONGEST)];
     let len = match quote {
         Some(quote) => rest.iter().position(|byte| *byte == quote || *byte == b'\n')?,
         None => {
@@ -256,7 +259,7 @@ fn past_scheme(text: &[u8], (start, end): Span) -> Span {
     };
     let len = text[rest..]
         .iter()
-        .take(4096)
+        .take(LONGEST)
         .take_while(|byte| !matches!(byte, b'\n' | b'\r' | b'"' | b'\'' | b'`' | b'\\' | b'<' | b','))
         .count();
     (rest, (rest + len).max(end.min(text.len())).max(rest))
@@ -264,12 +267,15 @@ fn past_scheme(text: &[u8], (start, end): Span) -> Span {
 
 /// Whether a value in plain text is a secret: stricter than in a member, since code and prose name passwords too.
 fn text_is_secret(promise: Promise, value: &[u8], quoted: bool, tight: bool) -> bool {
-    if is_placeholder(value) || value.len() < 6 || value.iter().any(|byte| !(b' '..=b'~').contains(byte)) {
-        return false;
-    }
+    // What is longer is judged by its beginning.
+    let value = &value[..value.len().min(128)];
     let digit = value.iter().any(u8::is_ascii_digit);
     let letter = value.iter().any(u8::is_ascii_alphabetic);
     let special = value.iter().any(|byte| b"!@#$%^&*?".contains(byte));
+    let visible = value.iter().all(|byte| (b' '..=b'~').contains(byte));
+    if !(digit || special) || !visible || value.len() < 6 || is_placeholder(value) {
+        return false;
+    }
     let entropy = super::rules::entropy(value);
     let strong = value.len() >= 8 && digit && entropy >= 3.0 && !looks_like_code(value);
     match promise {

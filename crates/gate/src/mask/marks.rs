@@ -27,6 +27,11 @@ const fn table() -> [u8; 256] {
     table
 }
 
+/// Whether tokens have this character.
+pub(super) fn is_of_run(byte: u8) -> bool {
+    TABLE[usize::from(byte)] & RUN != 0
+}
+
 /// The least length of a run worth a look.
 pub(super) const LEAST_RUN: usize = 10;
 

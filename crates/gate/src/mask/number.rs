@@ -20,12 +20,13 @@ impl Group {
 /// Everything to mask within one stretch of digits.
 pub(super) fn find(text: &[u8], digits: Digits, mut found: impl FnMut(usize, usize, Class)) {
     let groups = groups(text, digits);
+    let near = Near::new(text, digits.start);
     let mut at = 0;
     while at < groups.len() {
-        let hit = ssn(text, &groups[at..])
+        let hit = ssn(text, &groups[at..], &near)
             .map(|n| (n, SSN))
-            .or_else(|| card(text, &groups[at..]).map(|n| (n, CARD)))
-            .or_else(|| super::phone::match_at(text, &spans(&groups[at..])).map(|n| (n, PHONE)));
+            .or_else(|| card(text, &groups[at..], &near).map(|n| (n, CARD)))
+            .or_else(|| super::phone::match_at(text, &spans(&groups[at..]), &near).map(|n| (n, PHONE)));
         match hit {
             Some(((start, end, used), class)) => {
                 found(start, end, class);
@@ -96,11 +97,11 @@ const CARD_SHAPES: [&[usize]; 9] = [
     &[4, 4, 4],
 ];
 
-fn card(text: &[u8], groups: &[Group]) -> Option<Match> {
+fn card(text: &[u8], groups: &[Group], near: &Near) -> Option<Match> {
     let first = groups.first()?;
     if first.len() >= 12 {
         let (start, end) = (first.start, first.end);
-        let usual = matches!(first.len(), 14..=16) || near(text, start, CARD_WORDS);
+        let usual = matches!(first.len(), 14..=16) || near.has(start, CARD_WORDS);
         let number = &text[start..end];
         return (usual && first.len() <= 19 && stands_alone(text, start, end) && is_card(number))
             .then_some((start, end, 1));
@@ -109,7 +110,7 @@ fn card(text: &[u8], groups: &[Group]) -> Option<Match> {
         let Some(taken) = groups.get(..shape.len()) else { continue };
         let fits = taken.iter().zip(shape).all(|(group, len)| group.len() == *len) && joint(text, taken).is_some();
         let (start, end) = (first.start, taken[taken.len() - 1].end);
-        let usual = shape.iter().sum::<usize>() >= 14 || near(text, start, CARD_WORDS);
+        let usual = shape.iter().sum::<usize>() >= 14 || near.has(start, CARD_WORDS);
         if fits && usual && stands_alone(text, start, end) {
             let digits: SmallVec<[u8; 24]> = text[start..end].iter().copied().filter(u8::is_ascii_digit).collect();
             if is_card(&digits) {
@@ -123,12 +124,29 @@ fn card(text: &[u8], groups: &[Group]) -> Option<Match> {
 const CARD_WORDS: &[&[u8]] =
     &[b"card", b"credit", b"debit", b"visa", b"amex", b"mastercard", b"maestro", b"discover", b"cc ", b"pan"];
 
-/// Whether one of these words stands shortly before `at`, or (as a label) behind.
-pub(super) fn near(text: &[u8], at: usize, words: &[&[u8]]) -> bool {
-    let before: SmallVec<[u8; 64]> = text[at.saturating_sub(48)..at].iter().map(u8::to_ascii_lowercase).collect();
-    words.iter().any(|word| {
-        memchr::memmem::find_iter(&before, word).any(|hit| hit == 0 || !before[hit - 1].is_ascii_alphabetic())
-    })
+/// What words stand shortly before a stretch of digits; within it there are none.
+pub(super) struct Near {
+    at: usize,
+    before: SmallVec<[u8; 64]>,
+}
+
+/// How far before a number a word still speaks of it.
+const SHORTLY: usize = 48;
+
+impl Near {
+    pub fn new(text: &[u8], at: usize) -> Self {
+        Self { at, before: text[at.saturating_sub(SHORTLY)..at].iter().map(u8::to_ascii_lowercase).collect() }
+    }
+
+    /// Whether one of these words, each in lower case, stands shortly before `at`.
+    pub fn has(&self, at: usize, words: &[&[u8]]) -> bool {
+        let far = at.saturating_sub(self.at).min(self.before.len());
+        let before = &self.before[far..];
+        let begins = |hit: usize| hit == 0 || !before[hit - 1].is_ascii_alphabetic();
+        let stands =
+            |word: &&[u8]| before.windows(word.len()).enumerate().any(|(at, part)| part == *word && begins(at));
+        !before.is_empty() && words.iter().any(stands)
+    }
 }
 
 /// Issuer, length and check digit fit one of the card schemes.
@@ -163,7 +181,7 @@ pub(super) fn luhn(digits: &[u8]) -> bool {
     sum.is_multiple_of(10)
 }
 
-fn ssn(text: &[u8], groups: &[Group]) -> Option<Match> {
+fn ssn(text: &[u8], groups: &[Group], near: &Near) -> Option<Match> {
     let first = groups.first()?;
     let (end, used, spelled) = match groups {
         [a, b, c, ..] if (a.len(), b.len(), c.len()) == (3, 2, 4) => (c.end, 3, joint(text, &groups[..3])?),
@@ -172,7 +190,7 @@ fn ssn(text: &[u8], groups: &[Group]) -> Option<Match> {
     };
     let (start, sure) = (first.start, spelled == b'-');
     let digits: SmallVec<[u8; 16]> = text[start..end].iter().copied().filter(u8::is_ascii_digit).collect();
-    let known = sure || near(text, start, &[b"ssn", b"social security", b"social_security", b"socialsecurity"]);
+    let known = sure || near.has(start, &[b"ssn", b"social security", b"social_security", b"socialsecurity"]);
     (known && stands_alone(text, start, end) && is_ssn(&digits)).then_some((start, end, used))
 }
 
@@ -198,7 +216,7 @@ pub(super) fn iban(text: &[u8], at: usize) -> Option<(usize, usize, Class)> {
     let upper = [country[0].to_ascii_uppercase(), country[1].to_ascii_uppercase()];
     let entry = IBANS.as_bytes().chunks(4).find(|entry| entry[..2] == upper)?;
     let length = usize::from(entry[2] - b'0') * 10 + usize::from(entry[3] - b'0');
-    let mut digits: SmallVec<[u8; 40]> = SmallVec::new();
+    let mut digits: SmallVec<[u8; 64]> = SmallVec::new();
     let mut end = start;
     while digits.len() < length {
         match *text.get(end)? {

@@ -78,6 +78,19 @@ fn merged(text: &[u8], mut findings: Vec<Finding>) -> Vec<Finding> {
     merged
 }
 
+/// What is to be masked in a plain text, in its own places.
+fn findings(text: &[u8], known: &Known, judge: &Judge, work: &mut Work) -> Result<Vec<Finding>, Exhausted> {
+    let shadow = Shadow::of_text(text);
+    let segment = shadow.segments[0];
+    let mut findings = detect::find(&shadow.text, known, judge, work)?;
+    findings.retain(|finding| !judge.passes(finding.class));
+    for finding in &mut findings {
+        finding.start = shadow.in_token(&segment, finding.start);
+        finding.end = shadow.in_token(&segment, finding.end);
+    }
+    Ok(findings)
+}
+
 /// A plain text masked, or `None` if there is nothing to mask.
 pub(super) fn text(
     text: &[u8],
@@ -87,16 +100,18 @@ pub(super) fn text(
     work: &mut Work,
     counts: &mut Counts,
 ) -> Result<Option<Vec<u8>>, Exhausted> {
-    let shadow = Shadow::of_text(text);
-    let segment = shadow.segments[0];
-    let mut findings = detect::find(&shadow.text, known, judge, work)?;
-    findings.retain(|finding| !judge.passes(finding.class));
-    for finding in &mut findings {
-        *finding = Finding {
-            start: shadow.in_token(&segment, finding.start),
-            end: shadow.in_token(&segment, finding.end),
-            class: finding.class,
-        };
-    }
+    let findings = findings(text, known, judge, work)?;
     Ok((!findings.is_empty()).then(|| paint.over(text, findings, counts)))
+}
+
+/// Where a plain text would be masked, and the class of each place.
+pub(super) fn spans(
+    text: &[u8],
+    known: &Known,
+    judge: &Judge,
+    paint: &Paint<'_>,
+) -> Result<Vec<(std::ops::Range<usize>, String)>, Exhausted> {
+    let findings = findings(text, known, judge, &mut Work::for_bytes(text.len()))?;
+    let merged = merged(text, findings).into_iter();
+    Ok(merged.map(|finding| (finding.start..finding.end, paint.name(finding.class).into_owned())).collect())
 }

@@ -1,6 +1,6 @@
 //! Phone numbers: with a plus, as North America groups them, or near a word that says so.
 
-use super::number::{Match, near, stands_alone};
+use super::number::{Match, Near, stands_alone};
 
 const WORDS: &[&[u8]] = &[
     b"phone",
@@ -26,14 +26,15 @@ const WORDS: &[&[u8]] = &[
 type Spans<'a> = &'a [(usize, usize)];
 
 /// The phone number that begins with the first of these groups of digits.
-pub(super) fn match_at(text: &[u8], groups: Spans<'_>) -> Option<Match> {
-    let (start, end, used) =
-        with_plus(text, groups).or_else(|| grouped(text, groups)).or_else(|| labelled(text, groups))?;
+pub(super) fn match_at(text: &[u8], groups: Spans<'_>, near: &Near) -> Option<Match> {
+    let (start, end, used) = with_plus(text, groups, near)
+        .or_else(|| grouped(text, groups, near))
+        .or_else(|| labelled(text, groups, near))?;
     Some((start, extension(text, end), used))
 }
 
 /// `+49 (0)30 123456`: a country code and up to fifteen digits.
-fn with_plus(text: &[u8], groups: Spans<'_>) -> Option<Match> {
+fn with_plus(text: &[u8], groups: Spans<'_>, near: &Near) -> Option<Match> {
     let first = groups.first()?.0;
     let plus = first.checked_sub(1).filter(|at| text[*at] == b'+').or_else(|| {
         let at = first.checked_sub(2)?;
@@ -44,12 +45,12 @@ fn with_plus(text: &[u8], groups: Spans<'_>) -> Option<Match> {
     let named = (8..=15).contains(&digits)
         && text[first] != b'0'
         && !glued
-        && (used > 1 || digits >= 10 || near(text, plus, WORDS));
+        && (used > 1 || digits >= 10 || near.has(plus, WORDS));
     (named && ends(text, end)).then_some((plus, end, used))
 }
 
 /// `555-123-4567`, `(555) 123-4567`, `555.123.4567`, each with `1` or `001` before.
-fn grouped(text: &[u8], groups: Spans<'_>) -> Option<Match> {
+fn grouped(text: &[u8], groups: Spans<'_>, near: &Near) -> Option<Match> {
     let lens = |at: usize| groups.get(at).map_or(0, |(start, end)| end - start);
     let country = usize::from(matches!(lens(0), 1 | 3) && matches!(lens(1), 3) && lens(2) == 3 && lens(3) == 4);
     let country = country * usize::from(matches!(&text[groups[0].0..groups[0].1], b"1" | b"001"));
@@ -63,7 +64,7 @@ fn grouped(text: &[u8], groups: Spans<'_>) -> Option<Match> {
     let sure = match (&text[area.1..local.0], &text[local.1..last.0]) {
         (b")" | b") " | b")-", b"-" | b"." | b" ") => begin.is_some(),
         (b"-", b"-") | (b".", b".") => true,
-        (b" ", b" " | b"-") => near(text, start, WORDS) || is_assigned(&text[area.0..area.1], &text[local.0..local.1]),
+        (b" ", b" " | b"-") => near.has(start, WORDS) || is_assigned(&text[area.0..area.1], &text[local.0..local.1]),
         _ => false,
     };
     (sure && ahead(text, start) && ends(text, last.1)).then_some((start, last.1, country + 3))
@@ -75,13 +76,16 @@ fn is_assigned(area: &[u8], exchange: &[u8]) -> bool {
 }
 
 /// Digits of any grouping behind a word for phones.
-fn labelled(text: &[u8], groups: Spans<'_>) -> Option<Match> {
+fn labelled(text: &[u8], groups: Spans<'_>, near: &Near) -> Option<Match> {
     let open = groups.first()?.0;
     let start = open.checked_sub(1).filter(|at| text[*at] == b'(').unwrap_or(open);
-    if !near(text, start, WORDS) {
+    if !near.has(start, WORDS) {
         return None;
     }
     let (end, used, digits) = chain(text, groups, 15);
+    if used == 0 {
+        return None;
+    }
     let plain = used == 1;
     let number = &text[open..end];
     let plausible = match digits {

@@ -39,7 +39,17 @@ const DATA: &str = include_str!("../../data/rules.tsv");
 /// What the data wants behind a token, and what is wanted here if the token is known by itself: a comma, a bracket or the
 /// end of a sentence is no less an end.
 const BEHIND: &str = r#"(?:[\x60'"\s;]|\\[nr]|$)"#;
-const ANY_BEHIND: &str = r"(?:[^\w/+=-]|$)";
+const ANY_BEHIND: &str = r"(?:[^\w/+=(-]|$)";
+
+/// The beginning of the name in which a keyword stands. An expression that has it must try every place; without it, it
+/// starts at its keyword, and the beginning is read afterwards ([`name_start`]).
+const BEFORE: &str = r"[\w.-]{0,50}?";
+
+/// Where the name begins in which `at` stands.
+pub(super) fn name_start(text: &[u8], at: usize) -> usize {
+    let of_a_name = |byte: &&u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
+    at - text[..at].iter().rev().take(50).take_while(of_a_name).count()
+}
 
 /// Words that make a value in plain text a candidate, whatever its shape.
 const WORDS: [&str; 17] = [
@@ -224,18 +234,16 @@ impl Allow {
 impl Rule {
     fn new(at: usize, id: &'static str, entropy: f64, group: usize, least_run: usize, pattern: &'static str) -> Self {
         let class = (BUILT_IN.len() + at) as Class;
-        let own = least_run > 0 && !pattern.contains(r"[\w.-]{0,50}?");
+        let own = least_run > 0 && !pattern.contains(BEFORE);
         let (regex, allows) = (OnceLock::new(), Vec::new());
         Self { class, id, entropy, group, least_run, own, pattern, regex, allows, stops: None }
     }
 
     /// The expression; `None` would be data that does not compile, which a test excludes.
     pub fn regex(&self) -> Option<&Regex> {
-        self.regex
-            .get_or_init(|| {
-                if self.own { compiled(&self.pattern.replace(BEHIND, ANY_BEHIND)) } else { compiled(self.pattern) }
-            })
-            .as_ref()
+        let pattern =
+            || if self.own { self.pattern.replace(BEHIND, ANY_BEHIND) } else { self.pattern.replace(BEFORE, "") };
+        self.regex.get_or_init(|| compiled(&pattern())).as_ref()
     }
 
     /// The part of a match that is the secret, unless it is too regular to be one.
