@@ -1,4 +1,4 @@
-//! What a child writes to standard error: always read, the last lines kept. Shown only masked.
+//! What a child writes to standard error: always read, masked line by line, the last lines kept.
 
 use crate::supervisor::Shared;
 use std::collections::VecDeque;
@@ -11,7 +11,7 @@ use tokio::net::unix::pipe;
 const LINES: usize = 200;
 const BYTES: usize = 64 << 10;
 
-/// The last lines, as the child wrote them.
+/// The last lines, masked.
 #[derive(Default)]
 pub(crate) struct Tail(Mutex<Kept>);
 
@@ -42,6 +42,8 @@ impl Tail {
 pub(crate) async fn drain(shared: Arc<Shared>, stderr: OwnedFd) {
     let Ok(pipe) = pipe::Receiver::from_owned_fd(stderr) else { return };
     let mut reader = BufReader::new(pipe);
+    // A key may run over many lines.
+    let mut masks = shared.world.masks.lines();
     let longest = shared.options.limits.stderr_line_bytes.min(BYTES);
     let mut line = Vec::new();
     loop {
@@ -56,23 +58,21 @@ pub(crate) async fn drain(shared: Arc<Shared>, stderr: OwnedFd) {
         let used = piece.len() + usize::from(end.is_some());
         reader.consume(used);
         if end.is_some() {
-            keep(&shared, &mut line);
+            keep(&shared, &mut masks, &mut line);
         }
     }
-    keep(&shared, &mut line);
+    keep(&shared, &mut masks, &mut line);
 }
 
-fn keep(shared: &Shared, line: &mut Vec<u8>) {
+fn keep(shared: &Shared, masks: &mut gate::mask::Lines<'_>, line: &mut Vec<u8>) {
     let text = String::from_utf8_lossy(line).trim_end().to_owned();
     line.clear();
     if text.is_empty() {
         return;
     }
-    if tracing::enabled!(target: "mcp::client", tracing::Level::DEBUG) {
-        let shown = shared.world.masks.text(&text);
-        tracing::debug!(target: "mcp::client", server = %shared.options.name, "stderr: {shown}");
-    }
-    shared.stderr.push(text);
+    let shown = masks.line(&text);
+    tracing::debug!(target: "mcp::client", server = %shared.options.name, "stderr: {shown}");
+    shared.stderr.push(shown);
 }
 
 #[cfg(test)]
