@@ -45,7 +45,7 @@ fn log() -> (TempDir, PathBuf, Vec<u8>) {
         let attempt = format!(r#"{{"event":"attempt","id":"{id}","ts":{ts},"asked":"server__tool"}}"#);
         ledger.append(attempt.as_bytes()).expect("room");
         ledger.append(format!(r#"{{"event":"end","id":"{id}","ts":{ts},"end":"finished"}}"#).as_bytes()).expect("room");
-        if call % 100 == 0 {
+        if call == CALLS / 2 {
             ledger.checkpoint().expect("room");
         }
     }
