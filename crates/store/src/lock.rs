@@ -172,11 +172,10 @@ impl LockFile {
 
     fn stamp(&self) -> Stamp {
         let metadata = fs::metadata(&self.path);
-        metadata.map_or_else(|_| Stamp::default(), |found| Stamp {
-            inode: found.ino(),
-            length: found.len(),
-            changed: (found.mtime(), found.mtime_nsec()),
-        })
+        metadata.map_or_else(
+            |_| Stamp::default(),
+            |found| Stamp { inode: found.ino(), length: found.len(), changed: (found.mtime(), found.mtime_nsec()) },
+        )
     }
 
     fn io(&self, what: &'static str, path: &Path, source: io::Error) -> LockError {

@@ -109,7 +109,12 @@ fn a_definition_is_kept_for_its_owner_and_not_believed_when_it_was_changed() {
 
 fn first(server: &str, text: &str) -> FirstPin {
     let definition = bytes_of(text);
-    FirstPin { server: ServerName::from(server), tool: "t".into(), definition, pin: Pin { since: "".into(), ..pin(text) } }
+    FirstPin {
+        server: ServerName::from(server),
+        tool: "t".into(),
+        definition,
+        pin: Pin { since: "".into(), ..pin(text) },
+    }
 }
 
 fn bytes_of(text: &str) -> bytes::Bytes {

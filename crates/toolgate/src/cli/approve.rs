@@ -64,7 +64,8 @@ fn approve(args: &ApproveArgs, seen: &Seen, cx: &Context) -> Result<(), Failure>
     }
     let lines: String = changes.iter().map(Reviewed::lines).collect();
     let one = changes.len() == 1;
-    let question = format!("Let {} run as {} now?", if one { "it" } else { "them" }, if one { "it is" } else { "they are" });
+    let question =
+        format!("Let {} run as {} now?", if one { "it" } else { "them" }, if one { "it is" } else { "they are" });
     if !args.yes {
         person::prove(cx, args.secret_file.as_deref(), &[], &lines, &question)?;
     }
@@ -92,8 +93,9 @@ fn wanted(args: &ApproveArgs, seen: &Seen) -> Result<Vec<Reviewed>, Failure> {
         }
     }
     let named = |tool: &Tool| args.tools.is_empty() || args.tools.contains(&tool.tool);
-    let held = |tool: &Tool| matches!(tool.state, State::Changed | State::Suspicious)
-        || tool.state == State::New && !args.tools.is_empty();
+    let held = |tool: &Tool| {
+        matches!(tool.state, State::Changed | State::Suspicious) || tool.state == State::New && !args.tools.is_empty()
+    };
     let items = seen.tools();
     let mut changes = Vec::new();
     for tool in tools.into_iter().filter(|tool| tool.server == args.name && named(tool) && held(tool)) {
@@ -136,14 +138,18 @@ impl Reviewed {
 
     fn lines(&self) -> String {
         let state = if self.before.is_some() { "changed since it was pinned" } else { "new" };
-        let mut lines = format!("{} of {} ({}), {state}\n", pin::visible(&self.item.raw), self.item.server, self.pin.class);
+        let mut lines =
+            format!("{} of {} ({}), {state}\n", pin::visible(&self.item.raw), self.item.server, self.pin.class);
         for finding in &self.findings {
             let _ = writeln!(lines, "  against it: {finding}");
         }
         match &self.diff {
-            None => lines.push_str("  What it was is not kept here; read what it is now with `toolgate mcp tools --json`.\n"),
+            None => lines
+                .push_str("  What it was is not kept here; read what it is now with `toolgate mcp tools --json`.\n"),
             Some(changes) => {
-                for line in changes.iter().flat_map(|change| change.to_string().lines().map(str::to_owned).collect::<Vec<_>>()) {
+                for line in
+                    changes.iter().flat_map(|change| change.to_string().lines().map(str::to_owned).collect::<Vec<_>>())
+                {
                     let _ = writeln!(lines, "  {line}");
                 }
             }

@@ -182,7 +182,10 @@ fn read_all(directory: &Path) -> Result<Snapshot, Failure> {
                 let definition = text(file)?;
                 let name = view::member(definition.trim(), "name").and_then(view::string);
                 let name = name.ok_or_else(|| {
-                    Failure::new(Code::Usage, format!("{} is no definition of a tool: it has no `name`", file.display()))
+                    Failure::new(
+                        Code::Usage,
+                        format!("{} is no definition of a tool: it has no `name`", file.display()),
+                    )
                 })?;
                 all.add(&server, &name, definition.trim().as_bytes());
             }
