@@ -138,10 +138,14 @@ fn jwt_end(text: &[u8], start: usize, limit: usize) -> Option<usize> {
     (head.starts_with(b"{") && names && body.len() >= 10).then_some(end)
 }
 
-/// Whether a value is none of those that are public by their nature: ids, digests, integrity values.
+/// Whether a value is none of those that are public by their nature: ids, digests, integrity values,
+/// or were cut by whoever wrote them down.
 pub(super) fn is_no_public_value(value: &[u8]) -> bool {
     let digests: [&[u8]; 6] = [b"sha1-", b"sha256-", b"sha384-", b"sha512-", b"sha256:", b"md5:"];
-    !digests.iter().any(|digest| value.starts_with(digest)) && !is_uuid(value) && !is_digest(value)
+    !digests.iter().any(|digest| value.starts_with(digest))
+        && !value.ends_with(b"...")
+        && !is_uuid(value)
+        && !is_digest(value)
 }
 
 fn is_uuid(value: &[u8]) -> bool {

@@ -169,6 +169,7 @@ fn is_placeholder(value: &[u8]) -> bool {
         || value.iter().all(|byte| byte == first)
         || PLACEHOLDERS.iter().any(|word| word.eq_ignore_ascii_case(value))
         || value.iter().all(|byte| byte.is_ascii_uppercase() || *byte == b'_')
+        || value.ends_with(b"...")
         || contains(value, b"xxxx")
         || contains(value, b"example")
 }
@@ -212,7 +213,9 @@ const LONGEST: usize = 1024;
 /// Behind a name: the value, whether it is in quotes, and whether nothing stands around the sign.
 fn value(text: &[u8], end: usize, flag: bool) -> Option<(Span, bool, bool)> {
     let mut at = end;
-    while matches!(text.get(at), Some(b'\\' | b'"' | b'\'' | b'`' | b']')) && at < end + 3 {
+    while at < end + 3
+        && (matches!(text.get(at), Some(b'\\' | b'"' | b'\'' | b'`')) || at > end && text.get(at) == Some(&b']'))
+    {
         at += 1;
     }
     let spaces = skip_spaces(text, at);

@@ -94,7 +94,8 @@ fn labelled(text: &[u8], groups: Spans<'_>, near: &Near) -> Option<Match> {
         7 | 8 => !plain,
         _ => false,
     };
-    (plausible && !is_date(text, groups) && ahead(text, start) && ends(text, end)).then_some((start, end, used))
+    (plausible && !(0..used).any(|at| is_date(text, &groups[at..])) && ahead(text, start) && ends(text, end))
+        .then_some((start, end, used))
 }
 
 /// `2024-11-21` and the like are no phone numbers, whatever stands before them.
