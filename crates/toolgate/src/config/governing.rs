@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use gate::mask::NationalId;
 use gate::policy::Rule;
 
 use super::fields::{Fields, FromNode};
@@ -106,7 +107,7 @@ impl WrittenData {
             allow: fields.get("allow")?,
             handles: fields.get("handles")?,
             patterns: patterns.into_iter().map(data_pattern).collect::<Result<_, _>>()?,
-            national_ids: fields.or("national_ids", Vec::new())?,
+            national_ids: national_ids(fields)?,
         })
     }
 
@@ -117,6 +118,18 @@ impl WrittenData {
             handles: self.handles.unwrap_or_default(),
             patterns: self.patterns,
             national_ids: self.national_ids,
+        }
+    }
+}
+
+fn national_ids(fields: &mut Fields) -> Result<Vec<String>, Problem> {
+    let place = fields.place_of("national_ids");
+    let names = fields.or::<Vec<String>>("national_ids", Vec::new())?;
+    match names.iter().find(|name| NationalId::named(name).is_none()) {
+        None => Ok(names),
+        Some(other) => {
+            let problem = Problem::new(&place, format!("`national_ids`: no number is called `{other}`"));
+            Err(problem.hint(format!("there are `{}`", NationalId::names().join("`, `"))))
         }
     }
 }

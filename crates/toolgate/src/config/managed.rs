@@ -130,7 +130,8 @@ impl Managed {
 fn floored(floor: &WrittenData, detect: &mut Detect, allow: &mut Vec<String>, handles: &mut bool) {
     *detect = (*detect).max(floor.detect.unwrap_or(Detect::Off));
     if let Some(open) = &floor.allow {
-        allow.retain(|class| open.contains(class));
+        // A pattern of classes is taken as a text: what covers its stars covers all that they stand for.
+        allow.retain(|class| open.iter().any(|open| gate::policy::matches(open, class)));
     }
     *handles &= floor.handles != Some(false);
 }

@@ -199,7 +199,7 @@ notify = false
 detect = "known"
 allow = ["email"]
 handles = true
-national_ids = ["de"]
+national_ids = ["de-tax"]
 [[data.patterns]]
 name = "badge"
 pattern = "B-[0-9]{6}"
@@ -242,7 +242,7 @@ require_decisions = true
                     },
                 ],
                 national_ids: [
-                    "de",
+                    "de-tax",
                 ],
             },
             Audit {
@@ -287,6 +287,7 @@ fn governance_that_is_wrong_stops_everything() {
             "[[data.patterns]]\nname = \"x\"\npattern = \"a*\"",
             "toolgate.toml:3:1: `pattern` of `x`: matches the empty text, so it would match everywhere",
         ),
+        ("[data]\nnational_ids = [\"de\"]", "toolgate.toml:2:1: `national_ids`: no number is called `de`"),
         ("[[data.patterns]]\nname = \"x\"", "toolgate.toml:1:1: `data.patterns`: `pattern` is missing"),
         ("[policy]\nhigh_impct = [\"x\"]", "toolgate.toml:2:1: unknown key `policy.high_impct`"),
         ("[approvals]\nby_client = 1", "toolgate.toml:2:1: `by_client`: invalid type: integer, expected a boolean"),

@@ -110,6 +110,16 @@ reads_when_broken = false
 }
 
 #[test]
+fn what_may_pass_is_within_the_patterns_of_the_managed_file() {
+    let passing = |own: &str, demand: &str| {
+        managed(&format!("[data]\nallow = [{own}]"), "", &[&format!("[data]\nallow = [{demand}]")]).data.allow
+    };
+    assert_eq!(passing("\"slack-bot-token\", \"slack-*\", \"email\"", "\"slack-*\""), ["slack-bot-token", "slack-*"]);
+    assert_eq!(passing("\"*\"", "\"email\""), Vec::<String>::new());
+    assert_eq!(passing("\"*\"", "\"*\""), ["*"]);
+}
+
+#[test]
 fn decisions_required_above_are_required_below() {
     for demand in
         ["require_decisions = true", "[policy]\nrequire_decisions = true", "[governance]\nrequire_decisions = true"]
