@@ -16,6 +16,7 @@ compile_error!(
      nothing it started outlives it"
 );
 
+mod conceal;
 mod descendants;
 mod launch;
 mod lifeline;
@@ -26,6 +27,7 @@ mod spawn;
 mod supervise;
 mod wire;
 
+pub use conceal::conceal;
 pub use launch::{Child, Helper, Launch, LaunchError, Stderr, launch};
 pub use lifeline::Lifeline;
 pub use resolve::{ResolveError, resolve_program};
