@@ -180,7 +180,7 @@ impl fmt::Display for Unapproved {
 impl Unapproved {
     fn hint(&self) -> String {
         match (&self.why, &self.approval) {
-            (Why::Unanswered, Some(approval)) => answer_hint(approval),
+            (Why::Unanswered, Some(approval)) => format!("{}; {}", answer_hint(approval), self.question.hint()),
             (Why::Declined { .. }, _) => "do not try again unless the person asks for it".to_owned(),
             (Why::TooMany { .. }, _) => {
                 "have them answered first: `toolgate approvals list` shows them, `toolgate approvals watch` asks".to_owned()

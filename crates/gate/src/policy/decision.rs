@@ -109,7 +109,7 @@ impl fmt::Display for Question {
         if let Asker::Rule { reason: Some(reason), .. } = &self.asker {
             write!(f, ": {reason}")?;
         }
-        f.write_str("), and there is no way to ask for one here")
+        f.write_str(")")
     }
 }
 

@@ -90,9 +90,10 @@ impl Terminal {
 
     fn ask(&mut self, lines: &str, prompt: &str) -> Result<String, Failure> {
         let io = |error| Failure::io("use the terminal", error);
-        write!(self.0, "{}{prompt}", legible(lines)).and_then(|()| self.0.flush()).map_err(io)?;
-        // What was typed before the question was shown is no answer to it.
+        write!(self.0, "{}", legible(lines)).and_then(|()| self.0.flush()).map_err(io)?;
+        // What was typed before the question was shown is no answer to it. What is typed once it asks, is.
         let _ = rustix::termios::tcflush(&self.0, rustix::termios::QueueSelector::IFlush);
+        write!(self.0, "{prompt}").and_then(|()| self.0.flush()).map_err(io)?;
         let mut typed = String::new();
         let read = BufReader::new(&self.0).take(1024).read_line(&mut typed).map_err(io)?;
         if read == 0 {
