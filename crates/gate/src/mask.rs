@@ -30,7 +30,7 @@ use bytes::Bytes;
 use detect::{Exhausted, Known, Work};
 use message::{Edit, Look};
 use options::{Custom, Judge};
-use paint::Paint;
+use paint::{Handle, Paint};
 use std::collections::HashMap;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -38,6 +38,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 pub use lines::{Lines, Stream};
 pub use national::NationalId;
 pub use options::{BadPattern, CustomPattern, DataRules, Detect, MaskOptions};
+pub use paint::Span;
 
 /// What stands in a secret's place.
 pub const MASK: &str = "*****";
@@ -222,7 +223,7 @@ impl Masks {
     }
 
     /// Where in `text` something would be masked (bytes), and as what, in order; for whoever shows or measures it.
-    pub fn spans(&self, text: &str) -> Vec<(std::ops::Range<usize>, String)> {
+    pub fn spans(&self, text: &str) -> Vec<Span> {
         let spans = || paint::spans(text.as_bytes(), &self.known, &self.default, &self.paint(None));
         fenced(spans).unwrap_or_else(|| vec![(0..text.len(), "withheld".to_owned())])
     }
@@ -267,8 +268,7 @@ impl Masks {
         let hand = |value: &[u8]| {
             self.handles.as_ref().zip(server).map_or_else(String::new, |(all, server)| all.keep(server, value))
         };
-        let handle =
-            (judge.handles && self.handles.is_some() && server.is_some()).then_some(&hand as &dyn Fn(&[u8]) -> String);
+        let handle = (judge.handles && self.handles.is_some() && server.is_some()).then_some(&hand as &Handle<'_>);
         fenced(|| {
             for _ in 0..ROUNDS {
                 let look = Look {
@@ -298,7 +298,7 @@ impl Masks {
         masked.map_or_else(|| format!("\"{}\"", withhold::WITHHELD).into(), |wire| wire.json)
     }
 
-    fn paint<'a>(&'a self, handle: Option<&'a dyn Fn(&[u8]) -> String>) -> Paint<'a> {
+    fn paint<'a>(&'a self, handle: Option<&'a Handle<'a>>) -> Paint<'a> {
         Paint { custom: &self.known.custom, handle }
     }
 }

@@ -90,11 +90,9 @@ fn least_run(hir: &Hir, group: usize) -> usize {
         (0, _) => groups,
         (at, _) => groups.drain(..).skip(at - 1).take(1).collect(),
     };
-    secrets
-        .into_iter()
-        .map(|hir| if in_a_run(hir) { hir.properties().minimum_len().unwrap_or(0) } else { 0 })
-        .min()
-        .unwrap_or(0)
+    let least = |hir: &Hir| if in_a_run(hir) { hir.properties().minimum_len().unwrap_or(0) } else { 0 };
+    // A shorter group was only repeated, and is a part of a secret that is no run.
+    secrets.into_iter().map(least).min().filter(|least| *least >= 8).unwrap_or(0)
 }
 
 /// The outermost groups.

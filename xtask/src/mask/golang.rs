@@ -295,8 +295,7 @@ const CARRIERS: [&str; 25] = [
 ];
 
 fn samples(name: &str, secret: &str) -> Value {
-    let fill =
-        |carrier: &&str| carrier.replace("{i}", name).replace("{I}", &name.to_uppercase()).replace("{s}", secret);
+    let fill = |carrier: &str| carrier.replace("{i}", name).replace("{I}", &name.to_uppercase()).replace("{s}", secret);
     let carriers = CARRIERS.iter();
-    Value::List(carriers.map(|carrier| Value::Text(fill(&carrier), Some(secret.to_owned()))).collect())
+    Value::List(carriers.map(|carrier| Value::Text(fill(carrier), Some(secret.to_owned()))).collect())
 }

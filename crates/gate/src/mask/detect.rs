@@ -158,9 +158,8 @@ fn window(text: &[u8], runs: &[Run], at: u16, start: usize, end: usize) -> Optio
     if rule.least_run == 0 {
         return Some((at, start.saturating_sub(256), text.len().min(end + 1024)));
     }
-    let reach = if rule.own { end } else { end + REACH };
     let first = runs.partition_point(|run| run.end <= start);
-    let near = runs[first..].iter().take_while(|run| run.start < reach);
+    let near = runs[first..].iter().take_while(|run| run.start < end + REACH);
     let last = near.filter(|run| run.len() >= rule.least_run).last()?;
     let before = if rule.own { last.start.min(start).saturating_sub(2) } else { start.saturating_sub(64) };
     Some((at, before, text.len().min(last.end + 2).min(end + LONGEST)))

@@ -188,7 +188,8 @@ impl Look<'_> {
         }
         pieces.retain(|piece| {
             let meets = |pass: &Piece| pass.token == piece.token && pass.start < piece.end && piece.start < pass.end;
-            !self.judge.passes(piece.class) && !(detect::is_general(piece.class) && passing.iter().any(meets))
+            let outdone = detect::is_general(piece.class) && passing.iter().any(meets);
+            !(outdone || self.judge.passes(piece.class))
         });
     }
 

@@ -7,10 +7,16 @@ use super::shadow::Shadow;
 use super::{Counts, MASK};
 use std::borrow::Cow;
 
+/// Makes the handle of a value.
+pub(super) type Handle<'a> = dyn Fn(&[u8]) -> String + 'a;
+
+/// A place in a text and the name of its class.
+pub type Span = (std::ops::Range<usize>, String);
+
 /// Makes masks, or handles where a server's rules want them.
 pub(super) struct Paint<'a> {
     pub custom: &'a [Custom],
-    pub handle: Option<&'a dyn Fn(&[u8]) -> String>,
+    pub handle: Option<&'a Handle<'a>>,
 }
 
 impl Paint<'_> {
@@ -105,12 +111,7 @@ pub(super) fn text(
 }
 
 /// Where a plain text would be masked, and the class of each place.
-pub(super) fn spans(
-    text: &[u8],
-    known: &Known,
-    judge: &Judge,
-    paint: &Paint<'_>,
-) -> Result<Vec<(std::ops::Range<usize>, String)>, Exhausted> {
+pub(super) fn spans(text: &[u8], known: &Known, judge: &Judge, paint: &Paint<'_>) -> Result<Vec<Span>, Exhausted> {
     let findings = findings(text, known, judge, &mut Work::for_bytes(text.len()))?;
     let merged = merged(text, findings).into_iter();
     Ok(merged.map(|finding| (finding.start..finding.end, paint.name(finding.class).into_owned())).collect())

@@ -254,6 +254,9 @@ impl Rule {
             }
             at => found.get(at),
         }?;
+        // A group that was only repeated holds a part of the secret.
+        let whole = found.get_match();
+        let secret = if secret.len() < 8 && whole.len() >= 24 { whole } else { secret };
         (self.entropy == 0.0 || entropy(secret.as_bytes()) > self.entropy).then_some(secret)
     }
 }

@@ -196,7 +196,7 @@ fn the_protocols_own_fields_stay() {
 #[test]
 fn pictures_are_left_and_texts_in_base64_are_read() {
     let encode = |bytes: &[u8]| base64::engine::general_purpose::STANDARD.encode(bytes);
-    let picture: Vec<u8> = (0..600_u32).map(|at| (at * 7919 >> 3) as u8).collect();
+    let picture: Vec<u8> = (0..600_u32).map(|at| ((at * 7919) >> 3) as u8).collect();
     let json = format!(r#"{{"type":"image","mimeType":"image/png","data":"{}"}}"#, encode(&picture));
     assert_eq!(found(&json), (json.clone(), vec![]));
     let text = format!("{} mail jane@example.com", "all is well. ".repeat(40));
