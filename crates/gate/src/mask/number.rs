@@ -142,10 +142,12 @@ impl Near {
     pub fn has(&self, at: usize, words: &[&[u8]]) -> bool {
         let far = at.saturating_sub(self.at).min(self.before.len());
         let before = &self.before[far..];
-        let begins = |hit: usize| hit == 0 || !before[hit - 1].is_ascii_alphabetic();
-        let stands =
-            |word: &&[u8]| before.windows(word.len()).enumerate().any(|(at, part)| part == *word && begins(at));
-        !before.is_empty() && words.iter().any(stands)
+        // Words begin with a letter, and few places of a text begin a word: the list is tried there alone.
+        let begins = |hit: &usize| {
+            before[*hit].is_ascii_alphabetic() && (*hit == 0 || !before[*hit - 1].is_ascii_alphabetic())
+        };
+        let stands = |hit: usize| words.iter().any(|word| before[hit] == word[0] && before[hit..].starts_with(word));
+        (0..before.len()).filter(begins).any(stands)
     }
 }
 
