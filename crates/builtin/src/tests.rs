@@ -50,7 +50,10 @@ fn gate(world: &Arc<World>) -> (Gate, EndWriter) {
     let (recorder, ends) = Recorder::new(world.clone(), world.clone(), 4, gate::Arguments::nothing(masks.clone()));
     let gate = Gate::new(Assembly {
         catalog: Arc::new(catalog),
-        policy: Arc::new(Policy::of_servers(HashMap::from([(NAME.into(), ServerRules { trusted: true, ..ServerRules::default() })]))),
+        policy: Arc::new(Policy::of_servers(HashMap::from([(
+            NAME.into(),
+            ServerRules { trusted: true, ..ServerRules::default() },
+        )]))),
         recorder,
         hub: Arc::new(Hub::new(masks.clone(), 4)),
         masks,

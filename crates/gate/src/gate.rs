@@ -9,9 +9,9 @@ use crate::mask::{Masks, Unmasked};
 use crate::pace::{Pace, PaceLimits};
 use crate::policy::{Case, Decision, Policy, matches};
 use crate::ports::{Desk, Ids, Listener, Readiness, Source};
-use crate::taint::Taints;
 use crate::refusal::{Delivery, Failure, Fault, Refusal, Unapproved, Why};
 use crate::schema::{Checker, Validators};
+use crate::taint::Taints;
 use crate::words::{Call, CallId, Dialogue, Face, ItemKind, Principal, Reply, ServerName, Target, Wire};
 use bytes::Bytes;
 use std::collections::HashMap;
@@ -153,7 +153,20 @@ impl Gate {
     pub fn new(parts: Assembly) -> Self {
         let Assembly { catalog, policy, recorder, masks, hub, approvals, ids, sources } = parts;
         let sources = sources.into_iter().map(|source| (source.name().clone(), source)).collect();
-        Self { catalog, policy, recorder, masks, hub, approvals, taints: Taints::default(), pace: Pace::default(), schemas: Validators::new(SCHEMAS), restores: Restores::new(), ids, sources }
+        Self {
+            catalog,
+            policy,
+            recorder,
+            masks,
+            hub,
+            approvals,
+            taints: Taints::default(),
+            pace: Pace::default(),
+            schemas: Validators::new(SCHEMAS),
+            restores: Restores::new(),
+            ids,
+            sources,
+        }
     }
 
     /// The same, for conversations that may not do without bounds.

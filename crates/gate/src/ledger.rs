@@ -147,13 +147,7 @@ impl Recorder {
     }
 
     /// Records the attempt. When this returns, the call may be made.
-    pub(crate) async fn open(
-        &self,
-        call: &Call,
-        item: &Item,
-        leave: &Leave,
-        policy: &str,
-    ) -> Result<Entry, Refusal> {
+    pub(crate) async fn open(&self, call: &Call, item: &Item, leave: &Leave, policy: &str) -> Result<Entry, Refusal> {
         let slot = self.ends.clone().try_reserve_owned().map_err(|error| match error {
             TrySendError::Full(_) => Refusal::Busy { limit: self.in_flight },
             TrySendError::Closed(_) => Refusal::NoRecord("the ledger is closed".to_owned()),

@@ -26,8 +26,11 @@ pub struct PaceLimits {
 pub(crate) struct Pace {
     limits: PaceLimits,
     /// Held for single map operations only.
-    counts: Mutex<HashMap<(&'static str, Option<Arc<str>>), Count>>,
+    counts: Mutex<HashMap<Key, Count>>,
 }
+
+/// A conversation; where none can be told apart, all calls of one principal are one.
+type Key = (&'static str, Option<Arc<str>>);
 
 #[derive(Default)]
 struct Count {
@@ -62,7 +65,9 @@ impl Pace {
             return Err(Refusal::Exhausted { what: "the same call in a row", setting: "max_repeated_calls", limit });
         }
         match over(self.limits.calls, count.calls) {
-            Some(limit) => Err(Refusal::Exhausted { what: "calls in one session", setting: "max_calls_per_session", limit }),
+            Some(limit) => {
+                Err(Refusal::Exhausted { what: "calls in one session", setting: "max_calls_per_session", limit })
+            }
             None => Ok(()),
         }
     }

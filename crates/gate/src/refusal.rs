@@ -183,7 +183,8 @@ impl Unapproved {
             (Why::Unanswered, Some(approval)) => format!("{}; {}", answer_hint(approval), self.question.hint()),
             (Why::Declined { .. }, _) => "do not try again unless the person asks for it".to_owned(),
             (Why::TooMany { .. }, _) => {
-                "have them answered first: `toolgate approvals list` shows them, `toolgate approvals watch` asks".to_owned()
+                "have them answered first: `toolgate approvals list` shows them, `toolgate approvals watch` asks"
+                    .to_owned()
             }
             _ => format!("call again to ask again; {}", self.question.hint()),
         }

@@ -31,7 +31,9 @@ fn camel(text: &str, members: &[Member]) -> Option<String> {
     let shortest = CAMEL[0].len() + 2;
     let keys = members.iter().map(|member| member.key.of(text)).filter(|key| key.len() >= shortest);
     let mut plain = keys.filter_map(view::string);
-    plain.find(|key| CAMEL.iter().any(|known| key.as_ref() != *known && alike(key, &known.to_ascii_lowercase()))).map(Into::into)
+    plain
+        .find(|key| CAMEL.iter().any(|known| key.as_ref() != *known && alike(key, &known.to_ascii_lowercase())))
+        .map(Into::into)
 }
 
 /// Only what is around the body is looked at: the body is long, and was read already.

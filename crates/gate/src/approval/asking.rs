@@ -95,7 +95,12 @@ impl Approvals {
     }
 
     /// Answers a question in the name of somebody who is not its caller, on the record.
-    pub(crate) async fn settle(&self, recorder: &Recorder, id: ApprovalId, verdict: Verdict) -> Result<Settled, Refusal> {
+    pub(crate) async fn settle(
+        &self,
+        recorder: &Recorder,
+        id: ApprovalId,
+        verdict: Verdict,
+    ) -> Result<Settled, Refusal> {
         let settled = self.desk.settle(id, verdict.clone()).await.map_err(no_desk)?;
         if let Settled::Now(approval) = &settled {
             recorder.approval(self.ids.fresh(), approval, Phase::of(verdict.yes))?;
@@ -152,12 +157,7 @@ impl Approvals {
         Ok(grants.into_iter().find(covers))
     }
 
-    async fn lay_down(
-        &self,
-        asking: &Asking<'_>,
-        digest: CallDigest,
-        arguments: &[u8],
-    ) -> Result<Approval, Refusal> {
+    async fn lay_down(&self, asking: &Asking<'_>, digest: CallDigest, arguments: &[u8]) -> Result<Approval, Refusal> {
         let now = self.clock.wall_micros();
         for late in self.desk.expire(now).await.map_err(no_desk)? {
             asking.recorder.approval(self.ids.fresh(), &late, Phase::Expired)?;

@@ -10,8 +10,8 @@ pub(crate) mod memory;
 mod nobody;
 mod pattern;
 
-pub(crate) use asking::{Asking, Leave};
 pub use asking::{ApprovalRules, Approvals};
+pub(crate) use asking::{Asking, Leave};
 pub use nobody::NoDesk;
 pub use pattern::ArgPattern;
 

@@ -1,10 +1,10 @@
 use super::*;
+use crate::approval::memory::Memory;
+use crate::approval::{Answer, Approval, ApprovalRules, ApprovalState, Claim, Way};
 use crate::catalog::{Facts, Listed, Naming, Offer};
 use crate::policy::{Mode, ServerRules};
 use crate::ports::{BoxFuture, Clock, Ledger, LedgerError, Position};
 use crate::words::{Abilities, Parts as Places, Place, Principal, ReplyKind, Target, Trace};
-use crate::approval::memory::Memory;
-use crate::approval::{Answer, Approval, ApprovalRules, ApprovalState, Claim, Way};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use uuid::Uuid;
@@ -121,7 +121,8 @@ fn gate(world: &Arc<World>, in_flight: usize) -> (Gate, crate::ledger::EndWriter
         ..ServerRules::default()
     };
     let masks = Arc::new(Masks::new(&[crate::Secret::new("token-abcdef")]));
-    let (recorder, writer) = Recorder::new(world.clone(), world.clone(), in_flight, crate::Arguments::nothing(masks.clone()));
+    let (recorder, writer) =
+        Recorder::new(world.clone(), world.clone(), in_flight, crate::Arguments::nothing(masks.clone()));
     let parts = Assembly {
         catalog: Arc::new(catalog),
         policy: Arc::new(Policy::of_servers(HashMap::from([("s".into(), rules)]))),

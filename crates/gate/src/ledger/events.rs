@@ -3,8 +3,8 @@
 use super::{Arguments, End, KeepArguments, Phase};
 use crate::approval::{Approval, ApprovalState, Leave, StandingGrant};
 use crate::catalog::Item;
-use crate::refusal::Refusal;
 use crate::mask::Counts;
+use crate::refusal::Refusal;
 use crate::words::{Call, CallId, ItemKind, ServerName};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
@@ -171,13 +171,7 @@ pub(super) fn attempt(
 }
 
 /// A call was refused.
-pub(super) fn refusal(
-    call: &Call,
-    item: Option<&Item>,
-    refusal: &Refusal,
-    arguments: &Arguments,
-    ts: u64,
-) -> Vec<u8> {
+pub(super) fn refusal(call: &Call, item: Option<&Item>, refusal: &Refusal, arguments: &Arguments, ts: u64) -> Vec<u8> {
     let rule = match refusal {
         Refusal::Denied(denial) => Some(&*denial.rule.0),
         Refusal::Unapproved(unapproved) => Some(&*unapproved.question.rule.0),

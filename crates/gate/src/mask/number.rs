@@ -143,9 +143,8 @@ impl Near {
         let far = at.saturating_sub(self.at).min(self.before.len());
         let before = &self.before[far..];
         // Words begin with a letter, and few places of a text begin a word: the list is tried there alone.
-        let begins = |hit: &usize| {
-            before[*hit].is_ascii_alphabetic() && (*hit == 0 || !before[*hit - 1].is_ascii_alphabetic())
-        };
+        let begins =
+            |hit: &usize| before[*hit].is_ascii_alphabetic() && (*hit == 0 || !before[*hit - 1].is_ascii_alphabetic());
         let stands = |hit: usize| words.iter().any(|word| before[hit] == word[0] && before[hit..].starts_with(word));
         (0..before.len()).filter(begins).any(stands)
     }

@@ -177,7 +177,15 @@ mod tests {
 
     fn args(raw: Option<&str>, arg: &[&str]) -> CallArgs {
         let arg = arg.iter().map(|a| (*a).to_owned()).collect();
-        CallArgs { tool: "t".to_owned(), args: raw.map(str::to_owned), arg, stream: false, approve: false, secret_file: None, wait: None }
+        CallArgs {
+            tool: "t".to_owned(),
+            args: raw.map(str::to_owned),
+            arg,
+            stream: false,
+            approve: false,
+            secret_file: None,
+            wait: None,
+        }
     }
 
     fn check(raw: Option<&str>, arg: &[&str], want: &str) {

@@ -4,9 +4,9 @@
 mod activity;
 mod add;
 mod agent;
-mod asked;
-mod approve;
 mod approvals;
+mod approve;
+mod asked;
 mod audit;
 mod call;
 mod content;

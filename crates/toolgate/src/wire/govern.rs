@@ -10,9 +10,9 @@ use super::options::{BUILTIN, mode};
 use super::{Modes, Selection, System, requesters};
 use crate::config::{AuditArgs, Config, DataPattern, Detect, Server, ServerData, Trust};
 use crate::ui::Failure;
+use gate::mask::{CustomPattern, DataRules, MaskOptions, NationalId};
 use gate::policy::{Barred, RuleId};
 use gate::ports::{Desk, LockKeeper, Paths};
-use gate::mask::{CustomPattern, DataRules, MaskOptions, NationalId};
 use gate::{
     ApprovalRules, Approvals, Arguments, Code, KeepArguments, Masks, PaceLimits, Pins, Policy, PolicySource, Restores,
     ServerName, ServerRules,
@@ -48,7 +48,9 @@ impl Approver {
 
     fn patience(self, config: &Config) -> Duration {
         match self {
-            Self::Configured | Self::Service | Self::Terminal if config.approvals.timeout_written => config.approvals.timeout,
+            Self::Configured | Self::Service | Self::Terminal if config.approvals.timeout_written => {
+                config.approvals.timeout
+            }
             Self::Configured | Self::Service | Self::Terminal => PATIENCE,
             Self::Elsewhere(patience) => patience,
         }
@@ -104,10 +106,10 @@ fn rules_of(server: &Server) -> ServerRules {
         default_mode: server.default_approval.map(mode),
         tool_modes,
         declared: server.tools.iter().map(|(tool, said)| (tool.clone(), said.declared)).collect(),
-        barred: server.barred.as_ref().map(|barred| Barred {
-            rule: RuleId(barred.rule.as_str().into()),
-            why: barred.why.clone(),
-        }),
+        barred: server
+            .barred
+            .as_ref()
+            .map(|barred| Barred { rule: RuleId(barred.rule.as_str().into()), why: barred.why.clone() }),
     }
 }
 
@@ -202,7 +204,8 @@ pub fn masks<'a>(
         national_ids: data.national_ids.iter().map(national).collect::<Result<_, _>>()?,
         handle_key: if handles { Some(fleeting_key()?) } else { None },
     };
-    Masks::with(secrets, options).map_err(|error| Failure::new(Code::ConfigInvalid, format!("`data.patterns`: {error}")))
+    Masks::with(secrets, options)
+        .map_err(|error| Failure::new(Code::ConfigInvalid, format!("`data.patterns`: {error}")))
 }
 
 /// In the arguments of which tools handles are put back.
@@ -214,10 +217,7 @@ pub fn restores(servers: &[&Server]) -> Restores {
 /// How much one conversation may call.
 pub fn pace(config: &Config) -> PaceLimits {
     let bound = |limit: Option<usize>| limit.and_then(|limit| NonZeroU64::new(limit as u64));
-    PaceLimits {
-        calls: bound(config.limits.max_calls_per_session),
-        repeats: bound(config.limits.max_repeated_calls),
-    }
+    PaceLimits { calls: bound(config.limits.max_calls_per_session), repeats: bound(config.limits.max_repeated_calls) }
 }
 
 /// What seals the state that clients keep between the rounds of a call; the same for every gate of this home, so
@@ -247,11 +247,7 @@ fn fleeting_key() -> Result<[u8; 32], Failure> {
 ///
 /// # Errors
 /// A `toolgate.lock` that cannot be read: what was agreed to is not guessed.
-pub fn pins(
-    config: &Config,
-    policy: &Arc<Policy>,
-    keeper: Option<Arc<dyn LockKeeper>>,
-) -> Result<Arc<Pins>, Failure> {
+pub fn pins(config: &Config, policy: &Arc<Policy>, keeper: Option<Arc<dyn LockKeeper>>) -> Result<Arc<Pins>, Failure> {
     let file = LockFile::new(&config.home, &config.state_dir());
     let opened = match keeper {
         Some(keeper) => file.read().map(|lock| (keeper, lock)),
