@@ -228,7 +228,7 @@ const JOINT: usize = 512;
 fn near_joints(start: usize, end: usize) -> impl Iterator<Item = (usize, usize)> {
     let whole = end - start <= 2 * JOINT;
     let first = (start, if whole { end } else { start + JOINT });
-    std::iter::once(first).chain((!whole).then_some((end - JOINT, end)))
+    std::iter::once(first).chain((!whole).then(|| (end - JOINT, end)))
 }
 
 /// The parts of a finding by segment, in each segment's own places.
