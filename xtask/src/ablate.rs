@@ -1,6 +1,7 @@
 //! Switches each control off in a copy of the sources and demands that the test of its threat fails. What a control
 //! is, stands in `xtask/ablation.toml`: a file, a text that occurs in it once, and what to put in its place.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -22,6 +23,9 @@ pub struct Flags {
     /// Write the outcome to docs/reports/ablation.md.
     #[arg(long)]
     report: bool,
+    /// Where the copy of the sources and what is built of it go; two runs at once need two places.
+    #[arg(long, default_value = "target/ablation")]
+    at: PathBuf,
 }
 
 #[derive(Deserialize)]
@@ -52,7 +56,17 @@ struct Control {
 struct Outcome<'a> {
     control: &'a Control,
     seconds: u64,
-    caught: bool,
+    verdict: Verdict,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    /// Without it the test fails.
+    Caught,
+    /// Without it the test passes.
+    Missed,
+    /// Without it nothing builds: that proves nothing.
+    Broken,
 }
 
 /// Runs the chore.
@@ -61,7 +75,7 @@ struct Outcome<'a> {
 /// A control that is not where the list says, a test that fails with it or passes without it.
 pub fn run(flags: &Flags) -> Result<(), Failure> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().ok_or("no workspace")?;
-    let list: List = toml::from_str(&fs::read_to_string(root.join("xtask/ablation.toml"))?)?;
+    let list = listed(root)?;
     let wanted = |control: &&Control| flags.threats.is_empty() || flags.threats.contains(&control.threat);
     let controls: Vec<&Control> = list.control.iter().filter(wanted).collect();
     if controls.is_empty() {
@@ -74,17 +88,22 @@ pub fn run(flags: &Flags) -> Result<(), Failure> {
         say(&format!("{} controls are where the list says", controls.len()));
         return Ok(());
     }
-    let copy = copy(root)?;
+    let copy = copy(root, &root.join(&flags.at).join("tree"))?;
+    intact(&copy, &controls)?;
     let outcomes = controls.iter().map(|control| ablate(&copy, control)).collect::<Result<Vec<_>, _>>()?;
     if flags.report {
         fs::write(root.join("docs/reports/ablation.md"), report(&outcomes))?;
     }
-    let missed = outcomes.iter().filter(|outcome| !outcome.caught).count();
+    let missed = outcomes.iter().filter(|outcome| outcome.verdict != Verdict::Caught).count();
     if missed > 0 {
-        return Err(format!("{missed} controls can be switched off without a test noticing").into());
+        return Err(format!("of {missed} controls it is not shown that a test notices their absence").into());
     }
     say(&format!("{} controls: each one's test fails without it", outcomes.len()));
     Ok(())
+}
+
+fn listed(root: &Path) -> Result<List, Failure> {
+    Ok(toml::from_str(&fs::read_to_string(root.join("xtask/ablation.toml"))?)?)
 }
 
 /// The file without the control.
@@ -103,10 +122,10 @@ fn changed(root: &Path, control: &Control) -> Result<String, Failure> {
     }
 }
 
-/// A copy of what git knows of, with a target directory of its own, kept between runs.
-fn copy(root: &Path) -> Result<PathBuf, Failure> {
-    let copy = root.join("target/ablation/tree");
-    let listed = Command::new("git").args(["ls-files", "-z"]).current_dir(root).output()?;
+/// A copy of the sources, with a target directory of its own, kept between runs.
+fn copy(root: &Path, copy: &Path) -> Result<PathBuf, Failure> {
+    let args = ["ls-files", "-z", "--cached", "--others", "--exclude-standard"];
+    let listed = Command::new("git").args(args).current_dir(root).output()?;
     for name in String::from_utf8(listed.stdout)?.split('\0').filter(|name| !name.is_empty()) {
         let (from, to) = (root.join(name), copy.join(name));
         let text = match fs::read(&from) {
@@ -125,7 +144,23 @@ fn copy(root: &Path) -> Result<PathBuf, Failure> {
     if !peers.exists() && root.join(".work").exists() {
         std::os::unix::fs::symlink(root.join(".work"), peers)?;
     }
-    Ok(copy)
+    Ok(copy.to_owned())
+}
+
+/// That all tests pass while the controls are there, with one build for each package.
+fn intact(copy: &Path, controls: &[&Control]) -> Result<(), Failure> {
+    let packages: BTreeSet<&str> = controls.iter().map(|control| &*control.package).collect();
+    for package in packages {
+        let own: Vec<_> = controls.iter().filter(|control| control.package == package).collect();
+        let all = own.iter().map(|control| format!("({})", control.test)).collect::<Vec<_>>().join(" | ");
+        if tests(copy, package, &all, false)? {
+            continue;
+        }
+        let fails = own.iter().find(|control| !tests(copy, package, &control.test, false).unwrap_or(false));
+        let which = fails.map_or_else(|| all.clone(), |control| format!("{} ({})", control.threat, control.test));
+        return Err(format!("{which}: it fails although the control is there").into());
+    }
+    Ok(())
 }
 
 fn ablate<'a>(copy: &Path, control: &'a Control) -> Result<Outcome<'a>, Failure> {
@@ -133,44 +168,95 @@ fn ablate<'a>(copy: &Path, control: &'a Control) -> Result<Outcome<'a>, Failure>
     let started = Instant::now();
     let path = copy.join(&control.file);
     let original = fs::read_to_string(&path)?;
-    let without = changed(copy, control)?;
-    if !tests(copy, control, false)? {
-        return Err(format!("{} ({}): its test fails although the control is there", control.threat, control.what).into());
-    }
-    fs::write(&path, without)?;
-    let built = tests(copy, control, true);
-    let passed = match built {
-        Ok(true) => tests(copy, control, false),
-        Ok(false) => Err(format!("{} ({}): does not build without its control", control.threat, control.what).into()),
-        Err(error) => Err(error),
-    };
+    fs::write(&path, changed(copy, control)?)?;
+    let run = |build_only| tests(copy, &control.package, &control.test, build_only);
+    let outcome = run(true).and_then(|built| if built { run(false).map(Some) } else { Ok(None) });
     fs::write(&path, original)?;
-    let caught = !passed?;
-    let verdict = if caught { "caught" } else { "NOT CAUGHT" };
-    say(&format!("{:4} {:<60} {verdict}", control.threat, control.what));
-    Ok(Outcome { control, seconds: started.elapsed().as_secs(), caught })
+    let verdict = match outcome? {
+        Some(true) => Verdict::Missed,
+        Some(false) => Verdict::Caught,
+        None => Verdict::Broken,
+    };
+    let seconds = started.elapsed().as_secs();
+    say(&format!("{:4} {:<70} {} ({seconds} s)", control.threat, control.what, verdict.words()));
+    Ok(Outcome { control, seconds, verdict })
 }
 
-/// Whether the tests of a control pass, or (`build_only`) build.
-fn tests(copy: &Path, control: &Control, build_only: bool) -> Result<bool, Failure> {
+impl Verdict {
+    fn words(self) -> &'static str {
+        match self {
+            Self::Caught => "the test fails",
+            Self::Missed => "**nothing notices**",
+            Self::Broken => "**does not build**",
+        }
+    }
+}
+
+/// Whether the tests that fit a filter pass, or (`build_only`) build. A filter that nothing fits is an error.
+fn tests(copy: &Path, package: &str, filter: &str, build_only: bool) -> Result<bool, Failure> {
     let mut cargo = Command::new("cargo");
-    cargo.args(["nextest", "run", "--no-tests", "fail", "--retries", "0", "-p", &control.package, "-E", &control.test]);
+    cargo.args(["nextest", "run", "--no-tests", "fail", "--retries", "0", "-p", package, "-E", filter]);
     if build_only {
         cargo.arg("--no-run");
     }
     cargo.current_dir(copy).env("CARGO_TARGET_DIR", copy.join("../build"));
     let output = cargo.output()?;
     if output.status.code() == Some(4) {
-        return Err(format!("{}: no test fits `{}`", control.threat, control.test).into());
+        return Err(format!("{package}: no test fits `{filter}`").into());
     }
     Ok(output.status.success())
 }
 
 fn report(outcomes: &[Outcome<'_>]) -> String {
     let mut text = "# Controls, switched off one at a time\n\nWritten by `cargo xtask ablate --report`. Each line: a control was taken out of a copy of the sources, and the\ntest of its threat was run. A control whose absence no test notices would be a failure of the chore.\n\n| threat | control | test | without it | seconds |\n|---|---|---|---|---|\n".to_owned();
-    for Outcome { control, seconds, caught } in outcomes {
-        let verdict = if *caught { "the test fails" } else { "**nothing notices**" };
-        text.push_str(&format!("| {} | {} | `{}` | {verdict} | {seconds} |\n", control.threat, control.what, control.test));
+    for Outcome { control, seconds, verdict } in outcomes {
+        let (Control { threat, what, test, .. }, verdict) = (control, verdict.words());
+        text.push_str(&format!("| {threat} | {what} | `{test}` | {verdict} | {seconds} |\n"));
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_control_is_where_the_list_says_and_has_its_test() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("a workspace");
+        let controls = listed(root).expect("a list").control;
+        let gone: Vec<_> = controls.iter().filter_map(|control| changed(root, control).err()).collect();
+        assert!(gone.is_empty(), "{gone:#?}");
+        let same: Vec<_> = controls.iter().filter(|control| control.from == control.to).map(|c| &c.what).collect();
+        assert!(same.is_empty(), "they switch nothing off: {same:?}");
+    }
+
+    /// All Rust sources of a package.
+    fn sources(dir: &Path) -> String {
+        let entries = fs::read_dir(dir).expect("readable").flatten().map(|entry| entry.path());
+        let text = |path: PathBuf| match path.is_dir() {
+            true => sources(&path),
+            false if path.extension().is_some_and(|ext| ext == "rs") => fs::read_to_string(path).expect("text"),
+            false => String::new(),
+        };
+        entries.map(text).collect()
+    }
+
+    #[test]
+    fn every_test_of_the_list_exists() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("a workspace");
+        for Control { package, test, .. } in listed(root).expect("a list").control {
+            let sources = sources(&root.join("crates").join(&package));
+            for name in test.split("test(").skip(1).filter_map(|rest| rest.split(')').next()) {
+                let name = name.trim_start_matches(['=', '~']).rsplit("::").next().expect("a name");
+                assert!(sources.contains(&format!("fn {name}")), "{package} has no test `{name}`");
+            }
+        }
+    }
+
+    #[test]
+    fn the_list_is_sorted_by_threat() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("a workspace");
+        let threats: Vec<_> = listed(root).expect("a list").control.into_iter().map(|control| control.threat).collect();
+        assert!(threats.is_sorted(), "{threats:?}");
+    }
 }

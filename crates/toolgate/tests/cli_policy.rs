@@ -79,7 +79,7 @@ fn arguments_and_callers_make_a_difference() {
 fn a_call_is_read_from_a_file() {
     let setup = seen();
     let call = json!({"principal": "token", "server": "fx", "tool": "echo", "args": {"text": "hi"}});
-    setup.home.write("call.json", &call.to_string());
+    setup.home.write("call.json", call.to_string());
     let path = setup.home.codex().join("call.json");
     let why = explained(&setup, &[path.to_str().expect("a path")]);
     assert_eq!((&why["outcome"], &why["rule"]), (&json!("ask"), &json!("tokens-ask")));
@@ -149,11 +149,11 @@ expect = "ask"
     let test = || setup.run(&["policy", "test", path.to_str().expect("a path")]);
     let text = test().run().ok();
     assert!(text.contains("no deletions") && text.contains("case 5") && !text.contains("FAILED"), "{text}");
-    setup.home.write("cases.toml", &passing.replace("expect = \"deny\"", "expect = \"ask\""));
+    setup.home.write("cases.toml", passing.replace("expect = \"deny\"", "expect = \"ask\""));
     assert!(fails(test(), 1).contains("1 of 5 cases"));
-    setup.home.write("cases.toml", &passing.replace("rule = \"no-deletions\"", "rule = \"other\""));
+    setup.home.write("cases.toml", passing.replace("rule = \"no-deletions\"", "rule = \"other\""));
     fails(test(), 1);
-    setup.home.write("cases.toml", &passing.replace("expect = \"deny\"", "expect = \"maybe\""));
+    setup.home.write("cases.toml", passing.replace("expect = \"deny\"", "expect = \"maybe\""));
     assert!(fails(test(), 2).contains("cases.toml:6"));
     setup.home.write("cases.toml", "");
     fails(test(), 2);
@@ -163,7 +163,7 @@ expect = "ask"
 fn a_change_of_rules_is_told_by_whose_calls_it_changes() {
     let setup = seen();
     let now = std::fs::read_to_string(setup.home.codex().join("toolgate.toml")).expect("the configuration");
-    setup.home.write("old.toml", &now.replace("outcome = \"deny\"", "outcome = \"ask\""));
+    setup.home.write("old.toml", now.replace("outcome = \"deny\"", "outcome = \"ask\""));
     let (old, new) = (setup.home.codex().join("old.toml"), setup.home.codex().join("toolgate.toml"));
     let (old, new) = (old.to_str().expect("a path"), new.to_str().expect("a path"));
     let report = setup.run(&["policy", "diff", old, new, "--json"]).run().json();

@@ -101,6 +101,19 @@ async fn an_endless_list_is_given_up_and_calls_go_on() {
 }
 
 #[tokio::test]
+async fn a_list_is_kept_to_its_limit() {
+    for pages in ["1", "5"] {
+        let limits = mcp::Limits { list_items: 10, ..mcp::Limits::default() };
+        let dir = tempdir().unwrap();
+        let options = Options { limits, ..hostile(&["--tools", "25", "--pages", pages]) };
+        let house = House::new(options, dir.path().to_owned());
+        house.ready().await.unwrap();
+        assert_eq!(house.listed(ItemKind::Tool).len(), 10, "{pages} pages");
+        house.stop().await;
+    }
+}
+
+#[tokio::test]
 async fn a_changed_list_is_fetched_and_announced() {
     for protocol in [Protocol::Legacy, Protocol::Modern] {
         let dir = tempdir().unwrap();

@@ -142,6 +142,38 @@ async fn health_is_told_without_a_token_but_not_to_other_hosts() {
 }
 
 #[tokio::test]
+async fn nothing_but_health_is_there_for_who_has_no_token() {
+    let service = Service::new().await;
+    let logins = ["/.well-known/oauth-protected-resource", "/.well-known/oauth-authorization-server", "/register"];
+    let more = ["/authorize", "/token", "/callback", "/", "/mcp", "/mcp/", "/mcp/a", "/sse", "/messages", "/admin"];
+    let odd =
+        ["/metrics", "/approvals", "/approvals/1", "/MCP", "//mcp", "/mcp/../healthz", "/healthz/", "/healthz%00"];
+    for path in logins.iter().chain(&more).chain(&odd) {
+        for method in ["GET", "POST", "DELETE", "PUT", "OPTIONS", "HEAD"] {
+            let status = send(service.address, method, path, &[JSON, BOTH], PING).await.status;
+            assert_eq!(status, 401, "{method} {path}");
+        }
+    }
+    for path in logins.iter().chain(&more[..3]) {
+        let answer = send(service.address, "GET", path, &[TOKEN], "").await;
+        assert_eq!(answer.status, 404, "{path}: there is nobody here who gives out tokens");
+    }
+}
+
+#[tokio::test]
+async fn the_id_of_a_session_is_neither_guessed_nor_enough() {
+    let service = Service::new().await;
+    let (one, other) = (service.open("/mcp", "2025-11-25").await, service.open("/mcp", "2025-11-25").await);
+    let number = |id: &str| u128::from_str_radix(id, 16).unwrap();
+    assert!(number(&one).abs_diff(number(&other)) > 1 << 64, "{one} {other}");
+    for near in [number(&one).wrapping_add(1), number(&one).wrapping_sub(1), number(&one) ^ (1 << 127), 0] {
+        assert_eq!(service.ask(&format!("{near:032x}"), &serde_json::from_str(PING).unwrap()).await.status, 404);
+    }
+    let headers = [JSON, BOTH, ("Mcp-Session-Id", one.as_str())];
+    assert_eq!(send(service.address, "POST", "/mcp", &headers, PING).await.status, 401, "it is no proof");
+}
+
+#[tokio::test]
 async fn requests_in_the_wrong_form_are_refused_with_the_right_status() {
     let service = Service::new().await;
     let cases: [(Headers, &str, u16); 9] = [

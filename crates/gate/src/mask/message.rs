@@ -8,7 +8,7 @@ use super::shadow::{Segment, Shadow};
 use super::walk::{Kind, NONE, Walk};
 use super::{Counts, decode, fields, paint};
 use crate::words::Place;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// New bytes for a token.
 pub(super) type Edit = (Place, Vec<u8>);
@@ -193,9 +193,23 @@ impl Look<'_> {
         });
     }
 
+    /// Names that stay, in those objects in which some name does not.
+    fn names_kept(&self, walk: &Walk, pieces: &[Piece]) -> Names {
+        let edited: HashSet<u32> = pieces.iter().map(|piece| piece.token).collect();
+        let is_key = |at: &u32| walk.tokens[*at as usize].kind == Kind::Key;
+        let frames: HashSet<u32> =
+            edited.iter().filter(|at| is_key(at)).map(|at| walk.tokens[*at as usize].frame).collect();
+        if frames.is_empty() {
+            return Names::new();
+        }
+        let kept = (0..walk.tokens.len() as u32).filter(|at| is_key(at) && !edited.contains(at));
+        let kept = kept.map(|at| (walk.tokens[at as usize].frame, decoded(self.raw(walk, at))));
+        kept.filter(|(frame, _)| frames.contains(frame)).collect()
+    }
+
     fn painted(&self, walk: &Walk, shadow: &Shadow, mut pieces: Vec<Piece>, counts: &mut Counts) -> Vec<Edit> {
         pieces.sort_unstable_by_key(|piece| (piece.token, piece.start));
-        let mut names: HashMap<(u32, Vec<u8>), u32> = HashMap::new();
+        let mut names = self.names_kept(walk, &pieces);
         let groups = pieces.chunk_by(|a, b| a.token == b.token);
         let edits = groups.map(|group| {
             let token = &walk.tokens[group[0].token as usize];
@@ -208,17 +222,22 @@ impl Look<'_> {
                 self.paint.over(&decoded(raw), findings, counts)
             };
             if token.kind == Kind::Key {
-                // Members must not get one name.
-                let seen = names.entry((token.frame, text.clone())).or_default();
-                *seen += 1;
-                if *seen > 1 {
-                    text.extend_from_slice(format!("#{seen}").as_bytes());
-                }
+                text = unique(&mut names, token.frame, text);
             }
             (token.place, quoted(&text))
         });
         edits.collect()
     }
+}
+
+/// The names of members, each with the object it stands in.
+type Names = HashSet<(u32, Vec<u8>)>;
+
+/// `name`, with a number if the object has a member of that name.
+fn unique(names: &mut Names, frame: u32, name: Vec<u8>) -> Vec<u8> {
+    let numbered = (2..).map(|at| [&name[..], format!("#{at}").as_bytes()].concat());
+    let mut ways = std::iter::once(name.clone()).chain(numbered);
+    ways.find(|way| names.insert((frame, way.clone()))).unwrap_or(name)
 }
 
 /// How much of a block on each side of a joint is read with its neighbour.

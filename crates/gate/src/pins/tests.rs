@@ -44,14 +44,14 @@ fn the_first_definition_is_pinned_and_another_is_held_back() {
     let file = Arc::<File>::default();
     let pins = pins(&file);
     let first = item("s", "add", CLEAN);
-    pins.observe(&[first.clone()]);
-    pins.observe(&[first.clone()]);
+    pins.observe(std::slice::from_ref(&first));
+    pins.observe(std::slice::from_ref(&first));
     assert_eq!(*file.kept.lock().expect("not poisoned"), ["s/add"]);
     assert!(pins.held(&first).is_none());
     let spaced = item("s", "add", &CLEAN.replace(':', ": "));
     assert!(pins.held(&spaced).is_none(), "the same in other bytes");
     let flipped = item("s", "add", &CLEAN.replace("false", "true"));
-    pins.observe(&[flipped.clone()]);
+    pins.observe(std::slice::from_ref(&flipped));
     let Some(Refusal::Quarantined { hint, .. }) = pins.held(&flipped).map(|held| held.refusal()) else {
         panic!("held back")
     };
@@ -63,7 +63,7 @@ fn what_is_suspicious_is_not_pinned_and_runs_once_a_person_approved_it() {
     let file = Arc::<File>::default();
     let pins = pins(&file);
     let poisoned = item("s", "add", POISON);
-    pins.observe(&[poisoned.clone()]);
+    pins.observe(std::slice::from_ref(&poisoned));
     assert!(file.kept.lock().expect("not poisoned").is_empty());
     assert!(pins.held(&poisoned).is_some_and(|held| !held.findings.is_empty()));
     let hash = DefinitionHash::of(POISON.as_bytes()).expect("JSON");

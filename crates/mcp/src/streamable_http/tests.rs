@@ -440,6 +440,20 @@ async fn a_challenge_is_handed_on() {
 }
 
 #[tokio::test]
+async fn what_a_challenge_points_to_is_not_fetched() {
+    let other = Server::new(vec![]).await;
+    let challenge = format!(
+        "www-authenticate: Bearer resource_metadata=\"{0}/.well-known/oauth-protected-resource\", authorization_uri=\"{0}/x?$(touch y)\"\nlink: <{0}/z>; rel=\"preconnect\"",
+        other.origin
+    );
+    let failure = failure_of(reply("401 Unauthorized", &challenge, ""), Then::Keep, Limits::default()).await;
+    assert_eq!(failure.kind, FailureKind::Status(401));
+    let told = failure.www_authenticate.expect("a challenge");
+    assert!(told.to_str().is_ok_and(|told| told.contains(&other.origin)), "it is for people to judge");
+    assert_eq!(other.connections(), 0);
+}
+
+#[tokio::test]
 async fn the_body_of_a_failure_is_bounded() {
     let text = reply("500 Oops", "content-type: text/html", &"x".repeat(1 << 20));
     let failure = failure_of(text, Then::Keep, Limits::default()).await;

@@ -37,7 +37,7 @@ pub(super) fn call(handler: &Handler, name: &str, request: &Request<'_>, outlet:
     match name {
         "write_thing" => request.says(&format!("written: {}", text("text"))),
         "delete_thing" => request.says(&format!("deleted: {}", text("text"))),
-        "slow" => slow(handler, number("ms", 1000), number("steps", 1), request, outlet),
+        "slow" => slow(handler, [number("ms", 1000), number("steps", 1)], text("message"), request, outlet),
         "big" => request.says_raw(&format!("\"{}\"", "x".repeat(to_usize(number("bytes", 1024))))),
         "fail" => request.fails(if text("text").is_empty() { "failed on request" } else { text("text") }),
         "rpc_error" => rpc_error(&arguments),
@@ -83,15 +83,23 @@ fn echoed(arguments: &str) -> String {
     }
 }
 
-fn slow(handler: &Handler, ms: u64, steps: u64, request: &Request<'_>, outlet: &Arc<dyn Outlet>) -> Answer {
+fn slow(
+    handler: &Handler,
+    [ms, steps]: [u64; 2],
+    said: &str,
+    request: &Request<'_>,
+    outlet: &Arc<dyn Outlet>,
+) -> Answer {
     let steps = steps.max(1);
     for step in 1..=steps {
         if !handler.rest(request.id, Duration::from_millis(ms / steps), outlet) {
             return given_up(handler, request);
         }
         if let Some(token) = request.params.meta.progress_token {
+            let message = if said.is_empty() { format!("step {step}") } else { said.to_owned() };
+            let message = json!(message);
             let params =
-                format!(r#"{{"progressToken":{token},"progress":{step},"total":{steps},"message":"step {step}"}}"#);
+                format!(r#"{{"progressToken":{token},"progress":{step},"total":{steps},"message":{message}}}"#);
             outlet.send(&notification("notifications/progress", &params));
         }
     }

@@ -12,7 +12,7 @@ impl Table {
         Self { rows: vec![headings.into_iter().map(str::to_owned).collect()] }
     }
 
-    /// Adds a row. Control characters in cells are escaped: a row stays a line, and no cell moves the cursor.
+    /// Adds a row. What moves the cursor or hides is escaped in cells: a row stays a line, and no cell moves the cursor.
     pub fn row(&mut self, cells: impl IntoIterator<Item = String>) {
         self.rows.push(cells.into_iter().map(|cell| plain(&cell)).collect());
     }
@@ -37,9 +37,11 @@ impl Table {
     }
 }
 
-/// `cell` with its control characters escaped.
+/// `cell` with everything escaped that moves the cursor, hides, or turns the direction of reading.
 pub(super) fn plain(cell: &str) -> String {
-    let escape = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+    let escape = |c: char| {
+        if c.is_control() || gate::pin::hidden(c) { c.escape_default().to_string() } else { c.to_string() }
+    };
     cell.chars().map(escape).collect()
 }
 
@@ -51,8 +53,8 @@ mod tests {
     fn columns_line_up_and_cells_stay_in_their_line() {
         let mut table = Table::new(["Name", "Args"]);
         assert!(table.is_empty());
-        table.row(["ünï".to_owned(), "a\nb\x1b[2J".to_owned()]);
+        table.row(["ünï".to_owned(), "a\nb\x1b[2J\u{202e}\u{e0041}".to_owned()]);
         assert!(!table.is_empty());
-        assert_eq!(table.text(), "Name  Args\nünï   a\\nb\\u{1b}[2J\n");
+        assert_eq!(table.text(), "Name  Args\nünï   a\\nb\\u{1b}[2J\\u{202e}\\u{e0041}\n");
     }
 }

@@ -178,3 +178,19 @@ async fn a_full_disk_stops_what_it_cannot_record_and_no_longer_than_it_is_full()
     }
     assert_eq!(runs(&world), 2);
 }
+
+/// T10: what the definition does not take is not worth trying on the server.
+#[tokio::test]
+async fn arguments_that_do_not_fit_their_schema_reach_nobody() {
+    let world = World::fresh();
+    let (gate, _ends) = ready(&world);
+    let definition = r#"{"name":"echo","inputSchema":{"properties":{"lines":{"type":"integer"}}}}"#;
+    publish(&gate, vec![listed("echo", definition, reads())]);
+    for (arguments, fits) in [(r#"{"lines":1}"#, true), (r#"{"lines":"--output=/etc/x"}"#, false)] {
+        let at = Place { start: 0, end: arguments.len() as u32 };
+        let wire = Wire { json: arguments.into(), parts: Places { arguments: at, ..Places::default() } };
+        let got = gate.call(Call { wire, ..call(&gate, "s__echo") }).await;
+        assert_eq!(got.is_ok(), fits, "{arguments}");
+    }
+    assert_eq!(runs(&world), 1);
+}
