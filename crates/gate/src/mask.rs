@@ -140,7 +140,7 @@ pub struct Masks {
 }
 
 /// A text that goes through the masks again is not masked again; the passes it can take until then.
-const ROUNDS: usize = 4;
+const ROUNDS: usize = 8;
 
 impl Masks {
     /// Masks for these values and for everything else that is looked for where nothing is configured.
@@ -182,11 +182,11 @@ impl Masks {
         let judge = self.servers.get(server).unwrap_or(&self.default);
         let Unmasked { wire, kind, tool_error } = said;
         if self.is_quiet(&wire.json, judge) {
-            return Reply { wire, kind, tool_error, masked: Counts::default(), continuation: None };
+            return Reply { wire, kind, tool_error, masked: Counts::default(), item: None, continuation: None };
         }
         let mut masked = Counts::default();
         match self.masked(wire.clone(), judge, Some(server), &mut masked) {
-            Some(wire) => Reply { wire, kind, tool_error, masked, continuation: None },
+            Some(wire) => Reply { wire, kind, tool_error, masked, item: None, continuation: None },
             None => withhold::reply(wire, kind),
         }
     }

@@ -204,7 +204,7 @@ impl Look<'_> {
         }
         let kept = (0..walk.tokens.len() as u32).filter(|at| is_key(at) && !edited.contains(at));
         let kept = kept.map(|at| (walk.tokens[at as usize].frame, decoded(self.raw(walk, at))));
-        kept.filter(|(frame, _)| frames.contains(frame)).collect()
+        kept.filter(|(frame, _)| frames.contains(frame)).map(|name| (name, 1)).collect()
     }
 
     fn painted(&self, walk: &Walk, shadow: &Shadow, mut pieces: Vec<Piece>, counts: &mut Counts) -> Vec<Edit> {
@@ -230,14 +230,22 @@ impl Look<'_> {
     }
 }
 
-/// The names of members, each with the object it stands in.
-type Names = HashSet<(u32, Vec<u8>)>;
+/// The names of members, each with the object it stands in, and the last number that was put behind it.
+type Names = HashMap<(u32, Vec<u8>), u32>;
 
 /// `name`, with a number if the object has a member of that name.
 fn unique(names: &mut Names, frame: u32, name: Vec<u8>) -> Vec<u8> {
-    let numbered = (2..).map(|at| [&name[..], format!("#{at}").as_bytes()].concat());
-    let mut ways = std::iter::once(name.clone()).chain(numbered);
-    ways.find(|way| names.insert((frame, way.clone()))).unwrap_or(name)
+    let Some(last) = names.get(&(frame, name.clone())).copied() else {
+        names.insert((frame, name.clone()), 1);
+        return name;
+    };
+    let numbered = (last + 1..).map(|at| (at, [&name[..], format!("#{at}").as_bytes()].concat()));
+    let mut free = numbered.filter(|(_, way)| !names.contains_key(&(frame, way.clone())));
+    let Some((at, way)) = free.next() else { return name };
+    drop(free);
+    names.insert((frame, way.clone()), 1);
+    names.insert((frame, name), at);
+    way
 }
 
 /// How much of a block on each side of a joint is read with its neighbour.

@@ -416,7 +416,7 @@ fn alike(a: &serde_json::Value, b: &serde_json::Value) -> bool {
 }
 
 proptest::proptest! {
-    #![proptest_config(proptest::prelude::ProptestConfig { cases: 20000, ..Default::default() })]
+    #![proptest_config(proptest::prelude::ProptestConfig { cases: 256, ..Default::default() })]
 
     #[test]
     fn whatever_a_message_holds_its_shape_stays_and_no_secret_does(value in anything()) {

@@ -15,7 +15,7 @@ pub(super) fn reply(wire: Wire, kind: ReplyKind) -> Reply {
     masked.add("withheld", 1);
     let is_answer = !wire.parts.id.is_none() && !names_method(&wire);
     let (wire, kind) = if is_answer { (error(&wire), ReplyKind::Error) } else { (emptied(&wire), kind) };
-    Reply { wire, kind, tool_error: false, masked, continuation: None }
+    Reply { wire, kind, tool_error: false, masked, item: None, continuation: None }
 }
 
 fn error(wire: &Wire) -> Wire {
