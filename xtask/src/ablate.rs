@@ -17,6 +17,9 @@ use crate::{Failure, say};
 pub struct Flags {
     /// Threats to look at, such as T02; all without any.
     threats: Vec<String>,
+    /// Only controls whose tests are in this package.
+    #[arg(long)]
+    package: Option<String>,
     /// Only see whether each control is still where the list says.
     #[arg(long)]
     places: bool,
@@ -76,7 +79,10 @@ enum Verdict {
 pub fn run(flags: &Flags) -> Result<(), Failure> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().ok_or("no workspace")?;
     let list = listed(root)?;
-    let wanted = |control: &&Control| flags.threats.is_empty() || flags.threats.contains(&control.threat);
+    let wanted = |control: &&Control| {
+        (flags.threats.is_empty() || flags.threats.contains(&control.threat))
+            && flags.package.as_ref().is_none_or(|package| *package == control.package)
+    };
     let controls: Vec<&Control> = list.control.iter().filter(wanted).collect();
     if controls.is_empty() {
         return Err("no control of that threat is listed".into());
