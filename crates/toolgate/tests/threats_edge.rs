@@ -50,8 +50,9 @@ impl Hunt {
         for entry in fs::read_dir(dir).unwrap().flatten() {
             let path = entry.path();
             match entry.file_type().unwrap() {
+                _ if but.contains(&path) => {}
                 kind if kind.is_dir() => self.files(&path, but),
-                kind if kind.is_file() && !but.contains(&path) => {
+                kind if kind.is_file() => {
                     self.came(path.display().to_string(), fs::read(&path).unwrap());
                 }
                 _ => {}
@@ -108,6 +109,14 @@ impl Talk<'_> {
     }
 }
 
+/// The arguments with which a shell runs this text, out of a file of its own.
+fn script(setup: &Setup, name: &str, text: &str) -> Vec<String> {
+    let path = setup.home.path().join("scripts").join(name);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(&path, text).unwrap();
+    vec![path.display().to_string()]
+}
+
 /// The servers: one on a pipe that says anything, one that dies at once, one over HTTP.
 fn houses(hunt: &mut Hunt, setup: Setup, far: &str) -> Setup {
     let fixture = testkit::bin("fixture-hostile").display().to_string();
@@ -120,13 +129,12 @@ fn houses(hunt: &mut Hunt, setup: Setup, far: &str) -> Setup {
         {"uri": "fixture://blob", "blob": "AAEC/w=="},
     ]});
     let prompt = json!({"messages": [{"role": "user", "content": {"type": "text", "text": hunt.plant("a prompt")}}]});
-    let flags = ["--resources", "--prompts", "--canned", &format!("resources/read={read}"), "--canned"];
-    let mut args: Vec<String> = flags.map(str::to_owned).to_vec();
-    args.push(format!("prompts/get={prompt}"));
-    let noisy = format!("echo {} >&2; exec \"$0\" \"$@\"", hunt.plant("standard error"));
-    args.splice(0..0, ["-c".to_owned(), noisy, fixture.clone()]);
-    let dying = format!("echo {} >&2; exit 3", hunt.plant("the last words of a server"));
-    let known = vec!["--canned".to_owned(), format!("tools/list={known}")];
+    let canned = format!("--canned 'resources/read={read}' --canned 'prompts/get={prompt}'");
+    let said = hunt.plant("standard error");
+    // What the servers say stands in files of theirs: what stands in a configuration is its owner's to see.
+    let noisy = script(&setup, "fx", &format!("echo {said} >&2\nexec {fixture} --resources --prompts {canned}"));
+    let poser = script(&setup, "fy", &format!("exec {fixture} --canned 'tools/list={known}'"));
+    let dying = script(&setup, "dead", &format!("echo {} >&2\nexit 3", hunt.plant("the last words of a server")));
     let header = hunt.plant("a header of the configuration");
     let top = format!(
         "[approvals]\ntimeout_sec = 1\n[mcp_servers.far]\nurl = {}\nbearer_token_env_var = \"FAR_TOKEN\"\nhttp_headers = {{ X-Key = {} }}\n",
@@ -134,9 +142,9 @@ fn houses(hunt: &mut Hunt, setup: Setup, far: &str) -> Setup {
         json!(header)
     );
     setup
-        .entry("fx", "sh", &args, "")
-        .entry("fy", &fixture, &known, "")
-        .entry("dead", "sh", &["-c".to_owned(), dying], "startup_timeout_sec = 5")
+        .entry("fx", "sh", &noisy, "")
+        .entry("fy", "sh", &poser, "")
+        .entry("dead", "sh", &dying, "startup_timeout_sec = 5")
         .top(&top)
 }
 
@@ -182,7 +190,8 @@ fn say_everything(talk: &mut Talk<'_>) {
         talk.call(tool, arguments);
     }
     let (tool, uri) = (talk.hunt.plant("the name of a tool that is not"), talk.hunt.plant("a uri that is not"));
-    talk.call(&tool, &json!({}));
+    // The answer tells the client its own word, so it is not looked at; the record is.
+    talk.client.call(&format!("fx__{tool}"), &json!({}));
     talk.ask("resources/read", &json!({"uri": format!("nothing://{uri}")}));
     talk.ask("resources/read", &json!({"uri": "fixture://text"}));
     talk.ask("prompts/get", &json!({"name": "fx__plain"}));
@@ -250,7 +259,11 @@ fn none_of_thirty_planted_secrets_comes_out_anywhere() {
     knock(&mut hunt, &setup);
 
     let state = setup.home.codex();
-    hunt.files(setup.home.path(), &[state.join("toolgate.toml"), state.join("toolgate/token"), keys]);
+    // A definition is kept as it was said, or it could not be told from another; nobody else can read it, and what is
+    // shown of it is masked.
+    let kept = [state.join("toolgate/catalog/fy.json"), state.join("toolgate/definitions")];
+    let own = [state.join("toolgate.toml"), state.join("toolgate/token"), keys, setup.home.path().join("scripts")];
+    hunt.files(setup.home.path(), &[&own[..], &kept[..]].concat());
     assert!(hunt.planted.len() >= 30, "{}", hunt.planted.len());
     let files: Vec<_> = hunt.came.iter().map(|(whence, _)| whence.as_str()).collect();
     for kept in ["toolgate.db", "toolgate.log", "/audit/", "catalog"] {
@@ -391,7 +404,7 @@ fn no_process_of_the_same_user_reads_the_gate() {
     wait::expect("the gate to still answer", || !client.call("fx__echo", &json!({"text": "x"})).text.is_empty());
     assert!(client.close().success());
     let state = setup.home.codex().join("toolgate");
-    assert!(open_to_others(&state).is_empty(), "{:?}", open_to_others(&state));
+    assert_eq!(open_to_others(&state), [state.join("audit.pub")], "the public key is for everybody");
 }
 
 /// What below `dir` others than its owner can use.

@@ -185,7 +185,7 @@ impl Approvals {
             id: ApprovalId(self.ids.fresh()),
             digest,
             by: call.by.word().to_owned(),
-            client: call.trace.client.as_deref().map(str::to_owned),
+            client: call.trace.client.as_deref().map(|name| asking.masks.text(name)),
             conversation: call.conversation.as_deref().map(str::to_owned),
             server: item.server.clone(),
             tool: item.raw.to_string(),
