@@ -119,7 +119,7 @@ impl Event {
             .text("target", call.target.word())
             .text("asked", &bounded(&arguments.masks.text(call.target.asked())))
             .text_if("server", item.map(|item| item.server.as_str()))
-            .text_if("name", item.map(|item| &*item.raw))
+            .text_if("name", item.map(|item| arguments.masks.text(&item.raw)).as_deref())
             .text_if("definition", item.filter(|item| item.kind == ItemKind::Tool).map(Item::definition_hash))
             .arguments(call, arguments)
             .text_if("client", trace.client.as_deref().map(|name| arguments.masks.text(name)).as_deref())
