@@ -4,6 +4,7 @@
 //! them. Not here: anything with effects.
 
 mod answer;
+mod results;
 mod tools;
 
 use answer::{Answer, Invalid};
@@ -12,6 +13,8 @@ use gate::ports::{BoxFuture, Clock, Readiness, Source};
 use gate::{Code, Delivery, Facts, Fault, ItemKind, Listed, Offer, Permit, ServerName, StartPermit, Unmasked};
 use std::sync::Arc;
 use tools::Tool;
+
+pub use results::{Kept, KeptLimits};
 
 /// The server's name.
 pub const NAME: &str = "toolgate";

@@ -14,12 +14,15 @@ pub(crate) fn capabilities(front: &Front) -> String {
     let offers: Option<Vec<Arc<Offer>>> =
         catalog.servers(&front.face).iter().map(|server| catalog.offer(server)).collect();
     match offers {
-        Some(offers) if offers.iter().all(|offer| offer.capabilities.is_some()) => union(&offers),
+        Some(offers) if offers.iter().all(|offer| offer.capabilities.is_some()) => {
+            union(&offers, catalog.keeps_results())
+        }
         _ => EVERYTHING.to_owned(),
     }
 }
 
-fn union(offers: &[Arc<Offer>]) -> String {
+/// What some of them can. Whole results are resources, whoever has any.
+fn union(offers: &[Arc<Offer>], keeps_results: bool) -> String {
     let raw = |offer: &Offer| offer.capabilities.as_deref().and_then(|raw| String::from_utf8(raw.to_vec()).ok());
     let all: Vec<String> = offers.iter().filter_map(|offer| raw(offer)).collect();
     let any = |path: &[&str], want: Option<&str>| {
@@ -32,6 +35,8 @@ fn union(offers: &[Arc<Offer>]) -> String {
     if any(&["resources"], None) {
         let subscribe = if any(&["resources", "subscribe"], Some("true")) { r#""subscribe":true,"# } else { "" };
         parts.push(format!(r#""resources":{{{subscribe}"listChanged":true}}"#));
+    } else if keeps_results {
+        parts.push(r#""resources":{}"#.to_owned());
     }
     if any(&["completions"], None) {
         parts.push(r#""completions":{}"#.to_owned());
@@ -47,7 +52,12 @@ mod tests {
     fn check(servers: &[&str], want: &str) {
         let offer = |raw: &&str| Arc::new(Offer { capabilities: Some((*raw).to_owned().into()), ..Offer::default() });
         let offers: Vec<_> = servers.iter().map(offer).collect();
-        assert_eq!(union(&offers), want);
+        assert_eq!(union(&offers, false), want);
+    }
+
+    #[test]
+    fn whole_results_can_be_read_where_no_server_has_resources() {
+        assert_eq!(union(&[], true), r#"{"tools":{"listChanged":true},"resources":{},"logging":{}}"#);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What the gate answered becomes a frame: the caller's own id in place of ours, and the era's few marks.
 
 use crate::answer::Answer;
+use crate::budget::Cut;
 use crate::fixup::{self, Fixed};
 use crate::session::place;
 use bytes::Bytes;
@@ -35,6 +36,8 @@ pub(crate) struct Shape {
     pub era: Era,
     /// What it asked for.
     pub asked: Asked,
+    /// How a long result is cut, if it may have to be.
+    pub cut: Option<Box<Cut>>,
 }
 
 const META: &str = "_meta";
@@ -58,6 +61,10 @@ fn result(reply: &Reply, shape: &Shape, state: Option<&str>) -> Answer {
     let cacheable = shape.asked == Asked::Read;
     let wire = &reply.wire;
     let told = if state.is_none() && reply.masked.is_empty() { None } else { annotated(reply, state) };
+    let told = match shape.cut.as_ref().and_then(|cut| cut.apply(reply, told.as_deref())) {
+        Some(short) => Some(short),
+        None => told,
+    };
     let body = told.as_deref().map_or_else(|| wire.part(wire.parts.body), str::as_bytes);
     let fixed = match shape.era {
         Era::Legacy => fixup::for_legacy(body, cacheable),

@@ -2,6 +2,7 @@
 
 use crate::aim::{Aim, aim, aim_at_uri};
 use crate::answer::Answer;
+use crate::budget::{Budgets, Cut};
 use crate::caller::Caller;
 use crate::encode::{self, Asked, Shape};
 use crate::legacy;
@@ -19,7 +20,7 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use gate::{Abilities, Call, Dialogue, Face, Gate, ItemKind, ReplyKind, Target};
 use mcp::revision::{code, meta};
-use mcp::{Era, Frame, view};
+use mcp::{Era, Frame, Revision, view};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -51,6 +52,10 @@ pub struct Options {
     pub approvals_by_client: bool,
     /// Seals what clients keep between the rounds of a call.
     pub seal: Seal,
+    /// How long results may be. Nothing: as long as they are.
+    pub budgets: Option<Budgets>,
+    /// Definitions of tools above this many bytes are listed in a shorter form. Nothing: all as they are.
+    pub compact_above: Option<usize>,
 }
 
 /// One face, shared by all its conversations.
@@ -207,7 +212,11 @@ impl Front {
 
     fn call(&self, frame: &Frame, caller: &Caller, said: Said, aim: Aim, asked: Asked) -> (Call, Shape) {
         let trace = trace::of(frame, said.client.as_ref());
-        let shape = Shape { id: frame.json().slice(frame.id_span().range()), era: said.era, asked };
+        let cut = self.options.budgets.as_ref().filter(|_| asked == Asked::Tool);
+        let cut = cut.map(|budgets| {
+            Box::new(Cut { budgets: budgets.clone(), by: caller.by.clone(), links: links(caller, said.era) })
+        });
+        let shape = Shape { id: frame.json().slice(frame.id_span().range()), era: said.era, asked, cut };
         let dialogue = match (said.era, &said.capabilities) {
             (Era::Modern, _) => Dialogue::Rounds,
             (Era::Legacy, Some(_)) => Dialogue::Live,
@@ -341,6 +350,12 @@ fn can_ask(caller: &Caller, said: &Said, asked: Asked) -> bool {
         Era::Legacy => caller.session.is_some() && !matches!(caller.out, Out::Nowhere),
     };
     way && question::can_show(said.capabilities.as_deref())
+}
+
+/// Whether the caller's revision knows links to resources among what a tool answers.
+fn links(caller: &Caller, era: Era) -> bool {
+    let shaken = caller.session.as_ref().map(|session| session.profile().revision);
+    era == Era::Modern || shaken.is_some_and(|revision| revision >= Revision::V2025_06_18)
 }
 
 /// The conversation that a call belongs to: the one it came in, else the one its client names.

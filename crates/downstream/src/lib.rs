@@ -6,6 +6,7 @@
 
 mod aim;
 mod answer;
+mod budget;
 mod caller;
 mod capable;
 mod encode;
@@ -30,7 +31,8 @@ mod stdio;
 mod trace;
 mod waiting;
 
-pub use self::http::{Approver, Auth, HttpOptions, serve_http};
+pub use self::http::{Approver, Auth, HttpOptions, StatusReport, serve_http};
+pub use budget::Budgets;
 pub use front::Options;
 pub use seal::Seal;
 pub use stdio::serve_stdio;

@@ -121,7 +121,7 @@ impl Lists {
         if let Some(rendered) = ready.filter(|rendered| rendered.epoch == epoch) {
             return rendered;
         }
-        let fresh = Arc::new(Rendered::new(&front.gate, &front.face, kind, era, PAGE));
+        let fresh = Arc::new(Rendered::new(front, kind, era, PAGE));
         self.rendered.lock().expect("a move does not panic")[slot] = Some(fresh.clone());
         fresh
     }

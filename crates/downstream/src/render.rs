@@ -1,12 +1,14 @@
 //! What a face lists, put together once per state of the catalog, so that answering a list is one copy.
 
+use crate::front::{Front, Options};
 use bytes::Bytes;
-use gate::{Face, Gate, Item, ItemKind};
+use gate::{Item, ItemKind};
 use mcp::splice::{Change, Splice, edit_object};
 use mcp::{Era, Span, headers, view};
 use std::borrow::Cow;
 
 const ANNOTATION: &str = "x-mcp-header";
+const PROMISE: &str = "outputSchema";
 
 /// One list, ready to be sent.
 pub(crate) struct Rendered {
@@ -19,9 +21,9 @@ pub(crate) struct Rendered {
 }
 
 impl Rendered {
-    /// The list of one kind as `face` shows it to clients of an era, in pages of `page` items.
-    pub fn new(gate: &Gate, face: &Face, kind: ItemKind, era: Era, page: usize) -> Self {
-        let (epoch, shown) = gate.visible(face, kind);
+    /// The list of one kind as the face shows it to clients of an era, in pages of `page` items.
+    pub fn new(front: &Front, kind: ItemKind, era: Era, page: usize) -> Self {
+        let (epoch, shown) = front.gate.visible(&front.face, kind);
         let (mut items, mut starts) = (Vec::new(), vec![0]);
         for (at, item) in shown.iter().enumerate() {
             if at > 0 {
@@ -30,7 +32,7 @@ impl Rendered {
                     starts.push(items.len());
                 }
             }
-            items.extend_from_slice(&definition(gate, face, item, era));
+            items.extend_from_slice(&definition(front, item, era));
         }
         starts.push(items.len() + 1);
         Self { epoch, items, starts }
@@ -48,11 +50,33 @@ impl Rendered {
 }
 
 /// One item, masked, on one line, and fit for clients of the era.
-fn definition(gate: &Gate, face: &Face, item: &Item, era: Era) -> Bytes {
+fn definition(front: &Front, item: &Item, era: Era) -> Bytes {
     let mut out = Vec::with_capacity(item.definition.len() + 32);
-    item.define(face, &mut out);
-    let json = mcp::splice::one_line(gate.masks().definition(out.into()));
+    item.define(&front.face, &mut out);
+    let json = mcp::splice::one_line(front.gate.masks().definition(out.into()));
+    let json = if item.kind == ItemKind::Tool { fitted(json, item, &front.options) } else { json };
     if era == Era::Modern && item.kind == ItemKind::Tool { without_bad_headers(json) } else { json }
+}
+
+/// A tool as the options want to have it shown: short, and without the promise of a structured result where one may
+/// have to be left out, because clients refuse a result that breaks it.
+fn fitted(json: Bytes, item: &Item, options: &Options) -> Bytes {
+    let limited = options.budgets.as_ref().is_some_and(|budgets| budgets.of(&item.server, &item.raw).is_some());
+    let json = if limited { without_promise(json) } else { json };
+    match options.compact_above.and_then(|budget| gate::schema::compact(&json, budget)) {
+        Some(short) => short.into(),
+        None => json,
+    }
+}
+
+fn without_promise(json: Bytes) -> Bytes {
+    let Ok(text) = std::str::from_utf8(&json) else { return json };
+    let Ok(members) = view::members(text) else { return json };
+    if view::find(text, &members, PROMISE).is_none() {
+        return json;
+    }
+    let change = |key: &str| if key == PROMISE { Change::Remove } else { Change::Keep };
+    edit_object(text, Span::new(0, text.len()), &members, change, &[]).into()
 }
 
 /// A tool whose header annotations are valid stays as it is. One with a bad one loses them all: over stdio its

@@ -43,6 +43,11 @@ impl Permit {
         &self.call.wire
     }
 
+    /// Who calls.
+    pub fn by(&self) -> &Principal {
+        &self.call.by
+    }
+
     /// What it is aimed at, by its caller's name.
     pub fn target(&self) -> &crate::words::Target {
         &self.call.target
@@ -220,8 +225,8 @@ impl Gate {
             Err(refusal) => return Err(self.refuse(&call, Some(&item), refusal)),
         };
         let continuation = leave.continuation;
-        let (permit, entry) = self.open(call, item, &leave).await?;
-        let answer = self.run(permit).await.map(|reply| Reply { continuation, ..reply });
+        let (permit, entry) = self.open(call, item.clone(), &leave).await?;
+        let answer = self.run(permit).await.map(|reply| Reply { item: Some(item), continuation, ..reply });
         entry.close(End::of(&answer));
         answer
     }

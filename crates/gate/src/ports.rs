@@ -5,7 +5,7 @@ use crate::gate::{Permit, StartPermit};
 use crate::mask::Unmasked;
 use crate::pin::{self, Lock};
 use crate::refusal::Fault;
-use crate::words::{ServerName, Wire};
+use crate::words::{Principal, ServerName, Wire};
 use bytes::Bytes;
 use std::future::Future;
 use std::path::{Path, PathBuf};
@@ -71,6 +71,15 @@ pub trait Listener: Send + Sync {
 
     /// Whether the caller wants progress notifications for this call.
     fn wants_progress(&self) -> bool;
+}
+
+/// Whole results of which callers were given parts.
+pub trait Results: Send + Sync {
+    /// Keeps a masked result for `by` alone, and says under which URI it can be read. `None` if it is not kept.
+    fn keep(&self, by: &Principal, whole: Bytes) -> Option<String>;
+
+    /// What is kept for `by` under a URI. `None` if nothing is, any more or for this one.
+    fn read(&self, by: &Principal, uri: &str) -> Option<Bytes>;
 }
 
 /// A place in the ledger up to which something is known to be durable.

@@ -298,6 +298,8 @@ pub struct Reply {
     pub tool_error: bool,
     /// What was masked in it.
     pub masked: crate::mask::Counts,
+    /// What was called; nothing while the reply is on no call's way.
+    pub item: Option<Arc<crate::catalog::Item>>,
     /// What the call may be continued as if this reply asks something, where it runs under an approval.
     pub continuation: Option<Continuation>,
 }

@@ -1,6 +1,7 @@
 //! Puts the house together: configuration becomes options, options become rooms, rooms become a running gate.
 //! Nothing else knows every crate.
 
+mod budget;
 mod doors;
 mod govern;
 mod known;
@@ -19,7 +20,7 @@ pub use logging::{Log, log_file, start_logging};
 pub use options::is_within;
 pub use requesters::ancestors;
 pub use settle::settled;
-pub use states::{ask, refused, status, statuses};
+pub use states::{ask, refused, status, statuses, statuses_of};
 pub use token::Token;
 
 use std::collections::HashMap;
@@ -56,6 +57,8 @@ pub struct House {
     pub upstreams: Vec<Arc<Upstream>>,
     /// Why some servers are not in it.
     pub left_out: Vec<Failure>,
+    /// How long results may be, where anybody said so.
+    budgets: Option<downstream::Budgets>,
     tasks: TaskTracker,
     ends: JoinHandle<()>,
 }
@@ -139,6 +142,8 @@ fn build_all(
     if *selection == Selection::Builtin {
         sources.push(options::builtin(config, &catalog));
     }
+    let (budgets, kept) = budget::budgets(&servers, &catalog).unzip();
+    sources.extend(kept.flatten());
     let (recorder, ends) = recorder(config, ledger, &masks)?;
     let gate = Gate::new(Assembly {
         catalog,
@@ -152,7 +157,7 @@ fn build_all(
     });
     let gate = Arc::new(gate.paced(govern::pace(config)).restoring(govern::restores(&servers)));
     start_eager(&gate, &servers);
-    Ok(House { gate, upstreams, left_out, tasks, ends })
+    Ok(House { gate, upstreams, left_out, budgets, tasks, ends })
 }
 
 fn select<'a>(config: &'a Config, env: &Env, selection: &Selection) -> Result<Vec<&'a Server>, Failure> {
@@ -304,15 +309,22 @@ impl House {
     }
 }
 
-/// One face of a gate of this configuration.
+/// One face of this house.
 ///
 /// # Errors
 /// When the key that seals what clients keep cannot be read or made.
-pub fn face(config: &Config, approver: Approver, face: gate::Face) -> Result<downstream::Options, Failure> {
+pub fn face(
+    config: &Config,
+    house: &House,
+    approver: Approver,
+    face: gate::Face,
+) -> Result<downstream::Options, Failure> {
     Ok(downstream::Options {
         limits: options::client_limits(config),
         approvals_by_client: approver.by_client(config),
         seal: seal(config)?,
+        budgets: house.budgets.clone(),
+        compact_above: config.gate.compact_schemas_above,
         ..crate::cli::face_options(face)
     })
 }

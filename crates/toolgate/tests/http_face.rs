@@ -343,3 +343,35 @@ fn the_oldest_http_servers_are_understood() {
     let output = setup.run(&["mcp", "call", "far__echo", "--args", r#"{"text":"old"}"#]).run();
     assert_eq!(output.ok().trim(), "old");
 }
+
+#[test]
+fn a_running_gate_tells_how_its_servers_are_and_starts_none() {
+    let setup = Setup::new().server("h", &[], "").server("off", &[], "enabled = false");
+    let up = Up::start(&setup, &[]);
+    let url = format!("{}/status", up.base);
+    assert_eq!(send(Request::new("GET", &url)).status, 401);
+    let report = || {
+        let response = send(Request::new("GET", &url).header("Authorization", &up.bearer()));
+        assert_eq!(response.status, 200);
+        serde_json::from_str::<Value>(&response.text().expect("a body")).expect("JSON")
+    };
+    let states = |report: &Value| {
+        let servers = report["servers"].as_array().expect("servers").clone();
+        servers.iter().map(|one| (one["name"].clone(), one["state"].clone())).collect::<Vec<_>>()
+    };
+    let before = report();
+    assert_eq!(before["schema"], "toolgate.status/1");
+    assert_eq!(states(&before), [(json!("h"), json!("not_started")), (json!("off"), json!("disabled_by_user"))]);
+    Session::open(&up, "/mcp").call("h__echo", &json!({"text": "a"}));
+    assert_eq!(states(&report())[0], (json!("h"), json!("connected")));
+    let alone = setup.run(&["mcp", "status", "h", "--json"]).run().json();
+    let keys = |one: &Value| one.as_object().expect("an object").keys().cloned().collect::<Vec<_>>();
+    let mut told = keys(&report()["servers"][0]);
+    told.push("schema".to_owned());
+    told.sort();
+    assert_eq!(told, {
+        let mut keys = keys(&alone);
+        keys.sort();
+        keys
+    });
+}

@@ -1,4 +1,4 @@
-//! The face on HTTP: `/mcp`, `/mcp/NAME`, `/approvals`, `/healthz` and `/readyz`.
+//! The face on HTTP: `/mcp`, `/mcp/NAME`, `/approvals`, `/status`, `/healthz` and `/readyz`.
 //!
 //! One task per connection carries its requests; nothing is spawned for a call, unless its connection ends before
 //! it in the era in which that is no cancellation.
@@ -16,6 +16,7 @@ mod status;
 pub use approvals::Approver;
 pub(crate) use channel::Channel;
 pub use guard::Auth;
+pub use status::StatusReport;
 
 use crate::front::{Front, Options};
 use crate::herald::{Hearer, herald};
@@ -69,6 +70,8 @@ pub struct HttpOptions {
     pub retry: Duration,
     /// Who answers questions at `/approvals`. Nobody: there is no such place.
     pub approver: Option<Approver>,
+    /// What `/status` shows to whoever may call. Nobody: there is no such place.
+    pub status: Option<StatusReport>,
 }
 
 impl HttpOptions {
@@ -87,6 +90,7 @@ impl HttpOptions {
             keep_alive: Duration::from_secs(15),
             retry: Duration::from_secs(1),
             approver: None,
+            status: None,
         }
     }
 }

@@ -40,6 +40,12 @@ pub(super) async fn handle(server: &Arc<Server>, request: Request<Incoming>, bus
         Ok(by) => by,
         Err(refused) => return refused.into(),
     };
+    if let Some(report) = server.options.status.as_ref().filter(|_| path == "/status") {
+        return match *request.method() {
+            Method::GET | Method::HEAD => json(StatusCode::OK, (report.0)()),
+            _ => not_allowed("GET"),
+        };
+    }
     let Some(front) = server.face_at(path) else {
         return Refused::new(StatusCode::NOT_FOUND, "there is nothing here; the endpoints are /mcp and /mcp/NAME")
             .into();

@@ -1,4 +1,4 @@
-//! Responses that carry no MCP result: refusals and bare statuses.
+//! Responses that carry no MCP result: refusals, bare statuses, and how the servers are.
 
 use super::body::{Body, Reply};
 use crate::answer::Answer;
@@ -6,8 +6,20 @@ use bytes::Bytes;
 use http::header::{ALLOW, CONNECTION, CONTENT_TYPE, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
 use mcp::revision::code;
+use std::fmt;
+use std::sync::Arc;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+/// Says how the servers are, as a JSON document.
+#[derive(Clone)]
+pub struct StatusReport(pub Arc<dyn Fn() -> Bytes + Send + Sync>);
+
+impl fmt::Debug for StatusReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("StatusReport")
+    }
+}
 
 /// A request that is not let in, or not in this form.
 #[derive(Debug, Clone)]

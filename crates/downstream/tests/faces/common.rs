@@ -174,6 +174,8 @@ pub fn options(face: Face) -> Options {
         instructions: None,
         approvals_by_client: false,
         seal: Seal::fleeting(Arc::new(Paper::new())),
+        budgets: None,
+        compact_above: None,
     }
 }
 

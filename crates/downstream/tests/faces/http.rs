@@ -2,7 +2,7 @@
 
 use crate::client::{Response, send};
 use crate::common::{PATIENCE, World, options, wire};
-use downstream::{Auth, HttpOptions, Options};
+use downstream::{Auth, HttpOptions, Options, StatusReport};
 use gate::{Face, ItemKind, ReplyKind, Secret, ServerName, Unmasked};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
@@ -613,4 +613,25 @@ async fn a_tool_with_an_impossible_header_is_listed_without_it_and_can_be_called
     assert_eq!(schema("a__region")["region"]["x-mcp-header"], "Region");
     let answer = service.modern("tools/call", Some("a__bad"), json!({"name": "a__bad"})).await;
     assert_eq!(answer.status, 200);
+}
+
+#[tokio::test]
+async fn how_the_servers_are_is_told_to_whoever_may_call() {
+    let report = StatusReport(std::sync::Arc::new(|| br#"{"servers":[]}"#.as_slice().into()));
+    let service = Service::with(World::new(), |http| http.status = Some(report)).await;
+    for (headers, method, status) in [
+        (&[TOKEN] as Headers<'_>, "GET", 200),
+        (&[], "GET", 401),
+        (&[("Authorization", "Bearer another")], "GET", 401),
+        (&[TOKEN], "POST", 405),
+    ] {
+        let response = send(service.address, method, "/status", headers, "").await;
+        assert_eq!(response.status, status, "{method} {headers:?}");
+        if status == 200 {
+            assert_eq!(response.header("content-type"), Some("application/json"));
+            assert_eq!(response.json().await, json!({"servers": []}));
+        }
+    }
+    let without = Service::new().await;
+    assert_eq!(send(without.address, "GET", "/status", &[TOKEN], "").await.status, 404);
 }

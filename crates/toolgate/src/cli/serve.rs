@@ -67,7 +67,7 @@ pub fn run(args: &ServeArgs, cx: &Context) -> Result<(), Failure> {
             return Err(failure);
         }
         let stop = CancellationToken::new();
-        let options = wire::face(&config, Approver::Configured, face)?;
+        let options = wire::face(&config, &house, Approver::Configured, face)?;
         let (stdin, stdout) = (mcp::stdio::process::stdin(), mcp::stdio::process::stdout());
         let (stdin, stdout) = (io("open standard input", stdin)?, io("open standard output", stdout)?);
         let serving = downstream::serve_stdio(house.gate.clone(), options, stdin, stdout, stop.clone());
@@ -103,5 +103,7 @@ pub fn face_options(face: Face) -> downstream::Options {
         instructions: None,
         approvals_by_client: false,
         seal: downstream::Seal::fleeting(std::sync::Arc::new(wire::System)),
+        budgets: None,
+        compact_above: None,
     }
 }

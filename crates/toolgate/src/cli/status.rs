@@ -1,13 +1,17 @@
-//! `toolgate mcp status`: asks servers how they are, and prints all that is known of them.
+//! `toolgate mcp status`: asks servers how they are, and prints all that is known of them. Also what a running gate tells
+//! of them.
+
+use std::sync::Arc;
 
 use clap::Args;
+use downstream::StatusReport;
 use serde::{Serialize, Serializer};
 
 use super::show::{self, dash};
 use super::{Context, content, runtime};
-use crate::config::Config;
+use crate::config::{Config, Env};
 use crate::ui::{Failure, Report};
-use crate::wire::{self, Log, Selection};
+use crate::wire::{self, House, Log, Selection};
 use gate::state::Status;
 use gate::{Code, State};
 
@@ -57,6 +61,22 @@ pub fn ask(config: &Config, name: Option<&str>, cx: &Context) -> Result<Vec<Stat
     })
 }
 
+/// How the servers of a running gate are, as it tells over HTTP. Asks nobody and starts nothing.
+pub fn report(config: &Config, env: &Env, house: &House) -> StatusReport {
+    #[derive(Serialize)]
+    struct Wire {
+        schema: &'static str,
+        servers: Vec<Status>,
+    }
+    let (config, env, links) = (config.clone(), env.clone(), house.upstreams.clone());
+    StatusReport(Arc::new(move || {
+        let report = Wire { schema: SCHEMA, servers: wire::statuses_of(&config, &env, &links) };
+        serde_json::to_vec(&report).expect("states are words and numbers").into()
+    }))
+}
+
+const SCHEMA: &str = "toolgate.status/1";
+
 struct One<'a> {
     status: &'a Status,
 }
@@ -69,7 +89,7 @@ impl Serialize for One<'_> {
             #[serde(flatten)]
             status: &'a Status,
         }
-        Wire { schema: "toolgate.status/1", status: self.status }.serialize(serializer)
+        Wire { schema: SCHEMA, status: self.status }.serialize(serializer)
     }
 }
 

@@ -50,9 +50,10 @@ pub fn run(args: &UpArgs, cx: &Context) -> Result<(), Failure> {
             return Err(failure);
         }
         let stop = CancellationToken::new();
-        let options = wire::face(&config, Approver::Service, Face::All)?;
+        let options = wire::face(&config, &house, Approver::Service, Face::All)?;
         let approver = Some(wire::http_approver(&config));
-        let http = HttpOptions { approver, ..HttpOptions::new(auth(token.as_ref())) };
+        let status = Some(super::status::report(&config, &cx.env, &house));
+        let http = HttpOptions { approver, status, ..HttpOptions::new(auth(token.as_ref())) };
         cx.ui.report(&Ready { address, token: token.as_ref().map(Token::expose) })?;
         let serving = downstream::serve_http(house.gate.clone(), options, http, listener, stop.clone());
         let result = runtime::until_asked(serving, &stop).await;

@@ -280,7 +280,7 @@ fn lay(below: Option<Entry>, source: Source, node: Node) -> Entry {
 
 fn section_keys(section: &str) -> &'static [&'static str] {
     match section {
-        "gate" => &["listen", "prefix", "tool_names", "profile", "startup"],
+        "gate" => &["listen", "prefix", "tool_names", "profile", "startup", "compact_schemas_above"],
         "approvals" => &APPROVALS,
         "data" => &DATA,
         "audit" => &AUDIT,
@@ -313,6 +313,7 @@ fn gate(fields: &mut Fields) -> Result<Gate, Problem> {
         tool_names: fields.or("tool_names", default.tool_names)?,
         profile: fields.or("profile", default.profile)?,
         startup: fields.or("startup", default.startup)?,
+        compact_schemas_above: fields.get("compact_schemas_above")?,
     })
 }
 

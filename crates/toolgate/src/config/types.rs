@@ -293,6 +293,8 @@ pub struct Gate {
     pub profile: Profile,
     /// The default of [`Server::startup`].
     pub startup: Startup,
+    /// Definitions of tools above this many bytes are listed in a shorter form. None: all as they are.
+    pub compact_schemas_above: Option<usize>,
 }
 
 impl Default for Gate {
@@ -303,6 +305,7 @@ impl Default for Gate {
             tool_names: ToolNames::default(),
             profile: Profile::default(),
             startup: Startup::default(),
+            compact_schemas_above: None,
         }
     }
 }

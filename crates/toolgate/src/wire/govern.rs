@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::options::{BUILTIN, mode};
-use super::{Modes, Selection, System, requesters};
+use super::{Modes, Selection, System, budget, requesters};
 use crate::config::{AuditArgs, Config, DataPattern, Detect, Server, ServerData, Trust};
 use crate::ui::Failure;
 use gate::mask::{CustomPattern, DataRules, MaskOptions, NationalId};
@@ -92,7 +92,8 @@ pub fn policy(config: &Config, servers: &[&Server], selection: &Selection) -> Po
 /// The rules of every server.
 fn rules(servers: &[&Server], selection: &Selection) -> HashMap<ServerName, ServerRules> {
     let own = ServerRules { trusted: true, ..ServerRules::default() };
-    let builtin = (*selection == Selection::Builtin).then(|| (ServerName::from(BUILTIN), own));
+    let is_there = *selection == Selection::Builtin || budget::keeps(servers);
+    let builtin = is_there.then(|| (ServerName::from(BUILTIN), own));
     servers.iter().map(|server| (server.name.as_str().into(), rules_of(server))).chain(builtin).collect()
 }
 
@@ -195,11 +196,13 @@ pub fn masks<'a>(
         let ServerData { detect, allow, handles, .. } = &server.data;
         (ServerName::from(server.name.as_str()), rules(*detect, allow, *handles))
     };
+    // What is kept was masked by the rules of its own server; another server's would take away what may pass.
+    let kept = budget::keeps(servers).then(|| (ServerName::from(BUILTIN), rules(Detect::Off, &[], false)));
     let handles = data.handles || servers.iter().any(|server| server.data.handles);
     let custom = |pattern: &DataPattern| CustomPattern { name: pattern.name.clone(), pattern: pattern.pattern.clone() };
     let options = MaskOptions {
         default: rules(data.detect, &data.allow, data.handles),
-        servers: servers.iter().map(of_server).collect(),
+        servers: servers.iter().map(of_server).chain(kept).collect(),
         custom: data.patterns.iter().map(custom).collect(),
         national_ids: data.national_ids.iter().map(national).collect::<Result<_, _>>()?,
         handle_key: if handles { Some(fleeting_key()?) } else { None },

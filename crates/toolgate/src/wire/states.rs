@@ -16,15 +16,24 @@ const GRACE: Duration = Duration::from_secs(5);
 
 /// All configured servers by name, usable or not. Without a `house` nothing was started, and nothing is by this.
 pub fn statuses(config: &Config, env: &Env, house: Option<&House>) -> Vec<Status> {
+    statuses_of(config, env, house.map_or(&[], |house| &house.upstreams))
+}
+
+/// The same, of servers whose links are these. Starts nothing.
+pub fn statuses_of(config: &Config, env: &Env, links: &[Arc<Upstream>]) -> Vec<Status> {
     let names = config.servers.keys().chain(config.bad.iter().map(|bad| &bad.name));
-    let mut all: Vec<_> = names.map(|name| status(config, env, house, name)).collect();
+    let mut all: Vec<_> = names.map(|name| status_of(config, env, links, name)).collect();
     all.sort_by(|one, other| one.name.cmp(&other.name));
     all
 }
 
 /// One server by name; whether there is such a server is part of the answer.
 pub fn status(config: &Config, env: &Env, house: Option<&House>, name: &str) -> Status {
-    if let Some(up) = house.and_then(|house| house.upstream(name)) {
+    status_of(config, env, house.map_or(&[], |house| &house.upstreams), name)
+}
+
+fn status_of(config: &Config, env: &Env, links: &[Arc<Upstream>], name: &str) -> Status {
+    if let Some(up) = links.iter().find(|up| up.name().as_str() == name) {
         return up.status();
     }
     if let Some(bad) = config.bad.iter().find(|bad| bad.name == name) {

@@ -1,0 +1,170 @@
+//! Whole results of which callers were given parts: kept in memory, for whoever called alone, the oldest going first;
+//! and the source that reads them, so that a read is decided on and recorded like any other call.
+//! Not here: what is cut, and how.
+
+use crate::NAME;
+use bytes::Bytes;
+use gate::catalog::RESULTS;
+use gate::ports::{BoxFuture, Readiness, Results, Source};
+use gate::{Fault, Parts, Permit, Place, Principal, ReplyKind, ServerName, StartPermit, Unmasked, Wire};
+use mcp::view::quoted;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+
+/// How much is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeptLimits {
+    /// Results.
+    pub count: usize,
+    /// Bytes of all of them together.
+    pub bytes: usize,
+}
+
+impl Default for KeptLimits {
+    fn default() -> Self {
+        Self { count: 256, bytes: 64 << 20 }
+    }
+}
+
+/// The results that are kept.
+pub struct Kept {
+    name: ServerName,
+    limits: KeptLimits,
+    shelf: Mutex<Shelf>,
+}
+
+#[derive(Default)]
+struct Shelf {
+    /// The oldest first.
+    results: VecDeque<Whole>,
+    bytes: usize,
+}
+
+struct Whole {
+    uri: String,
+    by: Principal,
+    json: Bytes,
+}
+
+impl Kept {
+    /// Nothing is kept yet.
+    pub fn new(limits: KeptLimits) -> Arc<Self> {
+        Arc::new(Self { name: NAME.into(), limits, shelf: Mutex::default() })
+    }
+}
+
+impl Shelf {
+    fn make_room(&mut self, limits: KeptLimits, length: usize) {
+        while self.results.len() >= limits.count || self.bytes + length > limits.bytes {
+            let Some(oldest) = self.results.pop_front() else { return };
+            self.bytes -= oldest.json.len();
+        }
+    }
+}
+
+impl Results for Kept {
+    fn keep(&self, by: &Principal, whole: Bytes) -> Option<String> {
+        if self.limits.count == 0 || whole.len() > self.limits.bytes {
+            return None;
+        }
+        let mut id = [0; 16];
+        getrandom::fill(&mut id).ok()?;
+        let uri = format!("{RESULTS}{:032x}", u128::from_be_bytes(id));
+        let mut shelf = self.shelf.lock().expect("queue operations do not panic");
+        shelf.make_room(self.limits, whole.len());
+        shelf.bytes += whole.len();
+        shelf.results.push_back(Whole { uri: uri.clone(), by: by.clone(), json: whole });
+        Some(uri)
+    }
+
+    fn read(&self, by: &Principal, uri: &str) -> Option<Bytes> {
+        let shelf = self.shelf.lock().expect("queue operations do not panic");
+        let found = shelf.results.iter().find(|whole| whole.uri == uri && whole.by == *by);
+        found.map(|whole| whole.json.clone())
+    }
+}
+
+impl Source for Kept {
+    fn name(&self) -> &ServerName {
+        &self.name
+    }
+
+    fn readiness(&self) -> Readiness {
+        Readiness::Up
+    }
+
+    fn start(&self, _: StartPermit) {
+        // It is always up.
+    }
+
+    fn call(&self, permit: Permit) -> BoxFuture<'_, Result<Unmasked, Fault>> {
+        let uri = permit.item().raw.clone();
+        let said = match self.read(permit.by(), &uri) {
+            Some(json) => contents(&uri, &json),
+            None => nothing(&uri),
+        };
+        Box::pin(async move { Ok(said) })
+    }
+}
+
+fn contents(uri: &str, json: &[u8]) -> Unmasked {
+    let (uri, text) = (quoted(uri), quoted(&String::from_utf8_lossy(json)));
+    let body = format!(r#"{{"contents":[{{"uri":{uri},"mimeType":"application/json","text":{text}}}]}}"#);
+    said("result", &body, ReplyKind::Result)
+}
+
+/// The same words whether it never was, is gone, or belongs to somebody else.
+fn nothing(uri: &str) -> Unmasked {
+    let message = "Resource not found: no such result is kept, or not any more; call the tool again";
+    let body = format!(r#"{{"code":-32602,"message":"{message}","data":{{"uri":{}}}}}"#, quoted(uri));
+    said("error", &body, ReplyKind::Error)
+}
+
+fn said(member: &str, body: &str, kind: ReplyKind) -> Unmasked {
+    let (head, id) = (r#"{"jsonrpc":"2.0","id":"#, "0");
+    let front = format!(r#"{head}{id},"{member}":"#);
+    let place = |start: usize, length: usize| Place { start: start as u32, end: (start + length) as u32 };
+    let parts = Parts { id: place(head.len(), id.len()), body: place(front.len(), body.len()), ..Parts::default() };
+    Unmasked::message(Wire { json: format!("{front}{body}}}").into(), parts }, kind)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn keep(kept: &Kept, text: &str) -> Option<String> {
+        kept.keep(&Principal::Local, Bytes::copy_from_slice(text.as_bytes()))
+    }
+
+    fn read(kept: &Kept, uri: &str) -> Option<String> {
+        kept.read(&Principal::Local, uri).map(|json| String::from_utf8_lossy(&json).into_owned())
+    }
+
+    #[test]
+    fn what_is_kept_can_be_read_by_whoever_called_alone() {
+        let kept = Kept::new(KeptLimits::default());
+        let uri = keep(&kept, "{}").expect("kept");
+        assert!(uri.starts_with(RESULTS) && uri.len() == RESULTS.len() + 32, "{uri}");
+        assert_ne!(keep(&kept, "{}"), Some(uri.clone()));
+        assert_eq!(read(&kept, &uri).as_deref(), Some("{}"));
+        for other in [Principal::Token, Principal::Unauthenticated] {
+            assert_eq!(kept.read(&other, &uri), None);
+        }
+        assert_eq!(read(&kept, &format!("{uri}0")), None);
+    }
+
+    #[test]
+    fn the_oldest_make_room() {
+        let check = |count: usize, bytes: usize, want: [bool; 3]| {
+            let kept = Kept::new(KeptLimits { count, bytes });
+            let uris = ["aaaa", "bbbb", "cccc"].map(|text| keep(&kept, text).expect("kept"));
+            assert_eq!(uris.map(|uri| read(&kept, &uri).is_some()), want, "{count} {bytes}");
+        };
+        check(3, 12, [true; 3]);
+        check(2, 100, [false, true, true]);
+        check(9, 11, [false, true, true]);
+        check(9, 4, [false, false, true]);
+        assert_eq!(keep(&Kept::new(KeptLimits { count: 9, bytes: 3 }), "aaaa"), None);
+        assert_eq!(keep(&Kept::new(KeptLimits { count: 0, bytes: 9 }), "a"), None);
+    }
+}
