@@ -361,7 +361,7 @@ fn a_running_gate_tells_how_its_servers_are_and_starts_none() {
     };
     let before = report();
     assert_eq!(before["schema"], "toolgate.status/1");
-    assert_eq!(states(&before), [(json!("h"), json!("not_started")), (json!("off"), json!("disabled_by_user"))]);
+    assert_eq!(states(&before), [(json!("h"), json!("not_started")), (json!("off"), json!("disabled"))]);
     Session::open(&up, "/mcp").call("h__echo", &json!({"text": "a"}));
     assert_eq!(states(&report())[0], (json!("h"), json!("connected")));
     let alone = setup.run(&["mcp", "status", "h", "--json"]).run().json();

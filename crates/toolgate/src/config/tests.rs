@@ -703,6 +703,7 @@ fn the_gates_own_settings_are_read() {
                 tool_names: Mcp,
                 profile: Gateway,
                 startup: Eager,
+                compact_schemas_above: None,
             },
             Limits {
                 max_message_bytes: 1,
