@@ -1,121 +1,31 @@
 //! The one path of a call.
 
+mod permit;
+
+pub use permit::{Feed, Permit, StartPermit};
+
 use crate::Code;
 use crate::approval::{ApprovalId, Approvals, Asking, Leave, Settled, Verdict};
 use crate::catalog::{Catalog, Item, similar};
 use crate::hub::Hub;
 use crate::ledger::{End, Entry, Recorder};
-use crate::mask::{Masks, Unmasked};
+use crate::mask::Masks;
 use crate::pace::{Pace, PaceLimits};
 use crate::policy::{Case, Decision, Policy, matches};
-use crate::ports::{Desk, Ids, Listener, Readiness, Source};
+use crate::ports::{Desk, Ids, Readiness, Source};
 use crate::refusal::{Delivery, Failure, Fault, Refusal, Unapproved, Why};
 use crate::schema::{Checker, Validators};
 use crate::taint::Taints;
-use crate::words::{Call, CallId, Dialogue, Face, ItemKind, Principal, Reply, ServerName, Target, Wire};
+use crate::words::{Call, CallId, Face, ItemKind, Principal, Reply, ServerName, Target};
 use bytes::Bytes;
 use std::collections::HashMap;
 use std::sync::Arc;
-use tokio::sync::oneshot;
 
 /// In the arguments of which tools (patterns of raw names) of which servers handles are put back.
 pub type Restores = HashMap<ServerName, Vec<String>>;
 
 /// How many schemas are kept ready.
 const SCHEMAS: usize = 1_024;
-
-/// Leave for exactly this call, recorded. Only the gate makes one, and a source consumes it.
-pub struct Permit {
-    /// Boxed like everywhere on the path: it is moved from stage to stage, and each stage is part of one future.
-    call: Box<Call>,
-    item: Arc<Item>,
-    masks: Arc<Masks>,
-}
-
-impl Permit {
-    /// The recorded id of the call.
-    pub fn id(&self) -> CallId {
-        self.call.id
-    }
-
-    /// The request as its caller sent it.
-    pub fn wire(&self) -> &Wire {
-        &self.call.wire
-    }
-
-    /// Who calls.
-    pub fn by(&self) -> &Principal {
-        &self.call.by
-    }
-
-    /// What it is aimed at, by its caller's name.
-    pub fn target(&self) -> &crate::words::Target {
-        &self.call.target
-    }
-
-    /// What it is aimed at, by the server's name.
-    pub fn item(&self) -> &Item {
-        &self.item
-    }
-
-    /// How the caller can be asked something during the call.
-    pub fn dialogue(&self) -> Dialogue {
-        self.call.abilities.dialogue
-    }
-
-    /// The caller's capabilities object, raw.
-    pub fn capabilities(&self) -> Option<&Bytes> {
-        self.call.abilities.capabilities.as_ref()
-    }
-
-    /// Whether the caller wants progress notifications.
-    pub fn wants_progress(&self) -> bool {
-        self.call.listener.as_ref().is_some_and(|listener| listener.wants_progress())
-    }
-
-    /// The way back to the caller while the call runs.
-    pub fn feed(&self) -> Feed {
-        Feed { server: self.item.server.clone(), listener: self.call.listener.clone(), masks: self.masks.clone() }
-    }
-}
-
-/// Leave to start one server, recorded.
-pub struct StartPermit {
-    server: ServerName,
-}
-
-impl StartPermit {
-    /// Which server.
-    pub fn server(&self) -> &ServerName {
-        &self.server
-    }
-}
-
-/// Masks what a server says in the middle of a call and passes it to the caller.
-#[derive(Clone)]
-pub struct Feed {
-    server: ServerName,
-    listener: Option<Arc<dyn Listener>>,
-    masks: Arc<Masks>,
-}
-
-impl Feed {
-    /// Passes a notification on.
-    pub fn notify(&self, said: Unmasked) {
-        if let Some(listener) = &self.listener {
-            listener.notify(self.masks.apply(&self.server, said).wire);
-        }
-    }
-
-    /// Passes a request on. The receiver fails if nobody answers.
-    pub fn ask(&self, said: Unmasked) -> oneshot::Receiver<Wire> {
-        let (sender, receiver) = oneshot::channel();
-        if let Some(listener) = &self.listener {
-            listener.ask(self.masks.apply(&self.server, said).wire, sender);
-        }
-        receiver
-    }
-}
 
 /// The gate: everything between a face and the sources.
 pub struct Gate {

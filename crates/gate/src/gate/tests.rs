@@ -2,11 +2,15 @@ use super::*;
 use crate::approval::memory::Memory;
 use crate::approval::{Answer, Approval, ApprovalRules, ApprovalState, Claim, Way};
 use crate::catalog::{Facts, Listed, Naming, Offer};
+use crate::mask::Unmasked;
 use crate::policy::{Mode, ServerRules};
+use crate::ports::Listener;
 use crate::ports::{BoxFuture, Clock, Ledger, LedgerError, Position};
 use crate::words::{Abilities, Parts as Places, Place, Principal, ReplyKind, Target, Trace};
+use crate::words::{Dialogue, Wire};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use tokio::sync::oneshot;
 use uuid::Uuid;
 
 #[derive(Default)]
