@@ -57,7 +57,7 @@ pub(crate) fn instructions(front: &Front) -> Option<String> {
     match &front.face {
         Face::Only(server) => {
             let offer = catalog.offer(server)?;
-            offer.instructions.as_deref().map(|text| front.gate.masks().text(text))
+            offer.instructions.as_deref().map(|text| front.gate.masks().text(text).into_owned())
         }
         Face::All => {
             let servers = catalog.servers(&front.face);

@@ -181,7 +181,7 @@ impl Gate {
             return Ok(());
         }
         // A mistake may quote what the caller sent, and names that the server chose.
-        let flaws = mistakes.iter().map(|mistake| self.masks.text(&mistake.to_string())).collect();
+        let flaws = mistakes.iter().map(|mistake| self.masks.text(&mistake.to_string()).into_owned()).collect();
         Err(Refusal::BadArguments { tool: call.target.asked().to_owned(), flaws })
     }
 
@@ -305,7 +305,7 @@ impl Gate {
             Some(meant) => names().filter(|name| meant.iter().any(|meant| meant == name)).collect(),
         };
         // Names are a server's words.
-        let similar = similar.into_iter().map(|name| self.masks.text(name)).collect();
+        let similar = similar.into_iter().map(|name| self.masks.text(name).into_owned()).collect();
         Refusal::Unknown { kind, asked, similar }
     }
 

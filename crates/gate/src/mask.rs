@@ -27,13 +27,16 @@ mod withhold;
 use crate::words::{Place, Reply, ReplyKind, ServerName, Wire};
 use aho_corasick::{AhoCorasick, MatchKind};
 use bytes::Bytes;
+use memchr::memmem;
 use detect::{Exhausted, Known, Work};
 use message::{Edit, Look};
 use options::{Custom, Judge};
 use paint::{Handle, Paint};
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::LazyLock;
 
 pub use lines::{Lines, Stream};
 pub use national::NationalId;
@@ -127,6 +130,9 @@ impl Counts {
     }
 }
 
+/// How a block of text begins; two of them may share a secret.
+static TEXT_MEMBER: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new(b"\"text\":"));
+
 /// Finds and replaces secrets.
 pub struct Masks {
     /// Finds the registered values as JSON text spells them, and encoded.
@@ -198,17 +204,21 @@ impl Masks {
     }
 
     /// A masked copy of somebody's arguments (any JSON), for the record and for whoever approves them.
-    pub fn arguments(&self, arguments: &[u8]) -> String {
-        String::from_utf8_lossy(&self.value(Bytes::copy_from_slice(arguments), &self.default)).into_owned()
+    pub fn arguments<'a>(&self, arguments: &'a [u8]) -> Cow<'a, str> {
+        if self.is_quiet(arguments, &self.default) {
+            return String::from_utf8_lossy(arguments);
+        }
+        let masked = self.noisy_value(Bytes::copy_from_slice(arguments), &self.default);
+        String::from_utf8_lossy(&masked).into_owned().into()
     }
 
     /// `text` with every secret masked; for our own lines that quote somebody (logs, standard error).
-    pub fn text(&self, text: &str) -> String {
-        let mut now = text.as_bytes().to_vec();
-        let known = self.known.values.as_ref().is_some_and(|values| values.is_match(&now));
-        if !known && self.is_quiet(&now, &self.default) {
-            return text.to_owned();
+    pub fn text<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        let known = self.known.values.as_ref().is_some_and(|values| values.is_match(text));
+        if !known && self.is_quiet(text.as_bytes(), &self.default) {
+            return text.into();
         }
+        let mut now = text.as_bytes().to_vec();
         let done = fenced(|| {
             for _ in 0..ROUNDS {
                 let (mut work, mut counts) = (Work::for_bytes(now.len()), Counts::default());
@@ -219,7 +229,10 @@ impl Masks {
             }
             Ok(())
         });
-        if done.is_none() { withhold::WITHHELD.to_owned() } else { String::from_utf8_lossy(&now).into_owned() }
+        match done {
+            Some(()) => String::from_utf8_lossy(&now).into_owned().into(),
+            None => withhold::WITHHELD.into(),
+        }
     }
 
     /// Where in `text` something would be masked (bytes), and as what, in order; for whoever shows or measures it.
@@ -253,7 +266,7 @@ impl Masks {
         if marks::has_unusual_escape(json) || self.in_json.as_ref().is_some_and(|values| values.is_match(json)) {
             return false;
         }
-        let blocks = || memchr::memmem::find_iter(json, b"\"text\":").count() > 1;
+        let blocks = || TEXT_MEMBER.find_iter(json).nth(1).is_some();
         match judge.detect {
             Detect::Off | Detect::Known if self.in_json.is_none() && self.known.custom.is_empty() => true,
             _ if marks::may_hide(json) || blocks() => false,
@@ -290,9 +303,10 @@ impl Masks {
 
     /// JSON that is no message, masked; the word for what was withheld if that failed.
     fn value(&self, json: Bytes, judge: &Judge) -> Bytes {
-        if self.is_quiet(&json, judge) {
-            return json;
-        }
+        if self.is_quiet(&json, judge) { json } else { self.noisy_value(json, judge) }
+    }
+
+    fn noisy_value(&self, json: Bytes, judge: &Judge) -> Bytes {
         let wire = Wire { json, parts: crate::words::Parts::default() };
         let masked = self.masked(wire, judge, None, &mut Counts::default());
         masked.map_or_else(|| format!("\"{}\"", withhold::WITHHELD).into(), |wire| wire.json)

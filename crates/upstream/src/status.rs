@@ -56,7 +56,7 @@ pub(crate) fn of(shared: &Shared) -> Status {
     let pid = shared.pid.load(Ordering::Relaxed);
     Status {
         since_micros: Some(shared.refused().filter(|_| link.is_up()).map_or(since, |(_, at)| at)),
-        stderr: lines.iter().skip(lines.len().saturating_sub(STDERR)).map(|line| masks.text(line)).collect(),
+        stderr: lines.iter().skip(lines.len().saturating_sub(STDERR)).map(|line| masks.text(line).into_owned()).collect(),
         pid: (pid != 0).then_some(pid),
         last_error: shared.last_error(),
         version_changed: shared.change.load_full().map(|change| masked(&change, masks)),
@@ -69,7 +69,7 @@ pub(crate) fn of(shared: &Shared) -> Status {
 fn held(shared: &Shared) -> Vec<String> {
     let (catalog, masks) = (&shared.world.catalog, &shared.world.masks);
     let (_, tools) = catalog.items(&Face::Only(shared.options.name.clone()), ItemKind::Tool);
-    tools.iter().filter(|tool| catalog.held(tool).is_some()).map(|tool| masks.text(&tool.raw)).collect()
+    tools.iter().filter(|tool| catalog.held(tool).is_some()).map(|tool| masks.text(&tool.raw).into_owned()).collect()
 }
 
 /// What it lists and says of itself, as last seen.
@@ -78,7 +78,7 @@ fn known(options: &Options, offer: Option<Arc<Offer>>, masks: &Masks) -> Status 
     let status = Status { auth_status: auth(&options.transport), ..status };
     let Some(offer) = offer else { return status };
     let names = |kind| -> Vec<String> {
-        offer.listed.iter().filter(|item| item.kind == kind).map(|item| masks.text(&item.raw)).collect()
+        offer.listed.iter().filter(|item| item.kind == kind).map(|item| masks.text(&item.raw).into_owned()).collect()
     };
     let [tools, prompts, resources, templates] =
         [ItemKind::Tool, ItemKind::Prompt, ItemKind::Resource, ItemKind::Template].map(names);
@@ -122,7 +122,7 @@ fn auth(transport: &Transport) -> Auth {
 fn masked(change: &Change, masks: &Masks) -> Change {
     let mut change = change.clone();
     for versions in [&mut change.before, &mut change.after] {
-        versions.server = versions.server.as_deref().map(|text| masks.text(text));
+        versions.server = versions.server.as_deref().map(|text| masks.text(text).into_owned());
     }
     change
 }

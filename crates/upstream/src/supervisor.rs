@@ -360,7 +360,8 @@ fn note_seen(shared: &Shared, peer: &Peer, offer: &Offer, tools_known: bool) {
     };
     let now = Last { state, reason: None, at_micros: shared.world.clock.wall_micros() };
     let Some(change) = seen::note(&shared.world.state_dir, &shared.options.name, &now, Some(versions)) else { return };
-    let text = shared.world.masks.text(&change.text());
+    let told = change.text();
+    let text = shared.world.masks.text(&told);
     tracing::info!(target: "mcp::manager", server = %shared.options.name, "version_changed: {text}");
     shared.world.notes.note("version_changed", &shared.options.name, &text);
     shared.change.store(Some(Arc::new(change)));

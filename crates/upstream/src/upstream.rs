@@ -90,7 +90,7 @@ impl Upstream {
 
     /// The last lines the server wrote to standard error, masked, oldest first. They are the server's words.
     pub fn stderr_tail(&self) -> Vec<String> {
-        self.shared.stderr.lines().iter().map(|line| self.shared.world.masks.text(line)).collect()
+        self.shared.stderr.lines().iter().map(|line| self.shared.world.masks.text(line).into_owned()).collect()
     }
 
     /// The conversation, once there is one.

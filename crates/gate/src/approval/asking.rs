@@ -177,7 +177,7 @@ impl Approvals {
 
     fn question(&self, asking: &Asking<'_>, digest: CallDigest, arguments: &[u8], now: u64) -> Approval {
         let (call, item) = (asking.call, asking.item);
-        let mut shown = asking.masks.arguments(call.wire.part(call.wire.parts.arguments));
+        let mut shown = asking.masks.arguments(call.wire.part(call.wire.parts.arguments)).into_owned();
         if shown.len() > MOST_ARGUMENTS {
             shown = elided(&shown, MOST_ARGUMENTS);
         }
@@ -185,7 +185,7 @@ impl Approvals {
             id: ApprovalId(self.ids.fresh()),
             digest,
             by: call.by.word().to_owned(),
-            client: call.trace.client.as_deref().map(|name| asking.masks.text(name)),
+            client: call.trace.client.as_deref().map(|name| asking.masks.text(name).into_owned()),
             conversation: call.conversation.as_deref().map(str::to_owned),
             server: item.server.clone(),
             tool: item.raw.to_string(),

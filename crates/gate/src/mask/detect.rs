@@ -70,7 +70,7 @@ pub(super) fn find(text: &[u8], known: &Known, judge: &Judge, work: &mut Work) -
 
 /// Whether a text as JSON spells it, without escapes, surely has nothing that [`find`] would find.
 pub(super) fn is_quiet(json: &[u8]) -> bool {
-    if marks::has_address(json) || marks::numbers(json).next().is_some() {
+    if marks::has_address(json) || has_number(json) {
         return false;
     }
     let mut strong = false;
@@ -87,6 +87,18 @@ pub(super) fn is_quiet(json: &[u8]) -> bool {
             Lead::Rule(at) => !strong && rules.all[usize::from(*at)].least_run > 0,
             Lead::Word | Lead::Key => false,
         })
+    })
+}
+
+/// Whether some digits in it may be anybody's number. What an escape stands for is not looked at, so with one all may.
+fn has_number(json: &[u8]) -> bool {
+    let mut numbers = marks::numbers(json);
+    if memchr::memchr(b'\\', json).is_some() {
+        return numbers.next().is_some();
+    }
+    numbers.any(|number| match number {
+        Number::Digits(digits) => number::may_be(json, digits),
+        Number::Check(at) => number::iban(json, at).is_some(),
     })
 }
 

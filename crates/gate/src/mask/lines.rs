@@ -34,7 +34,7 @@ impl<'a> Lines<'a> {
 
     fn outside(&mut self, line: &str) -> String {
         let begins = pem::opens(line.as_bytes()).filter(|_| self.masks.looks_for_keys());
-        let Some(at) = begins else { return self.masks.text(line) };
+        let Some(at) = begins else { return self.masks.text(line).into_owned() };
         self.in_key = Some(0);
         format!("{}{KEY_MASK}", self.masks.text(&line[..at]))
     }

@@ -37,6 +37,19 @@ pub(super) fn find(text: &[u8], digits: Digits, mut found: impl FnMut(usize, usi
     }
 }
 
+/// Whether [`find`] may find anything there, told without what stands before it: digits in one piece are nobody's
+/// number if there are more of them than any has, or if they are a part of a word.
+pub(super) fn may_be(text: &[u8], Digits { start, end }: Digits) -> bool {
+    let in_pieces = !text[start..end].iter().all(u8::is_ascii_digit);
+    let glued = start.checked_sub(1).is_some_and(|at| text[at].is_ascii_alphanumeric());
+    // Behind a phone number an `x` or `ext` is no word's part.
+    let goes_on = text.get(end).is_some_and(|byte| byte.is_ascii_alphanumeric() && !b"xXeE".contains(byte));
+    in_pieces || !(end - start > MOST_DIGITS || glued || goes_on)
+}
+
+/// The longest cards have so many; phones, accounts and social security numbers have fewer.
+const MOST_DIGITS: usize = 19;
+
 fn spans(groups: &[Group]) -> SmallVec<[(usize, usize); 8]> {
     groups.iter().take(8).map(|group| (group.start, group.end)).collect()
 }
@@ -272,6 +285,30 @@ mod tests {
         ] {
             check(text, &[]);
         }
+    }
+
+    /// Digits of all lengths, alone and in words, with everything that may stand before and behind.
+    #[test]
+    fn digits_that_cannot_be_a_number_are_none() {
+        let numbers = ["4111111111111111", "4111111111111111115", "411111111111111111112", "2125550123", "078051121"];
+        for number in numbers {
+            for before in ["", " ", "a", "Z", "0x", "+", "tel: ", "tel: a", "phone +", "card ", "ssn ", "ssn-", "_", "-", "("] {
+                for behind in ["", " ", "a", "Z", "x12", "X12", "ext 3", "e", " x12", "-a", ".", ")"] {
+                    let text = format!("{before}{number}{behind}");
+                    let all = marks::numbers(text.as_bytes());
+                    for digits in all.filter_map(|number| match number {
+                        marks::Number::Digits(digits) => Some(digits),
+                        marks::Number::Check(_) => None,
+                    }) {
+                        let mut found = false;
+                        find(text.as_bytes(), digits, |_, _, _| found = true);
+                        assert!(!found || may_be(text.as_bytes(), digits), "{text}");
+                    }
+                }
+            }
+        }
+        let digits = Digits { start: 1, end: 11 };
+        assert!(!may_be(b"a2125550123", digits) && may_be(b" 2125550123", digits));
     }
 
     #[test]

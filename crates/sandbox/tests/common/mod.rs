@@ -52,6 +52,12 @@ impl Marker {
         wait_until("the whole tree to run", || self.alive().len() >= count);
     }
 
+    /// Waits until one of them runs `program`, and no longer the copy of its parent that it begins as.
+    pub fn await_program(&self, program: &str) {
+        let runs = |process: &String| process.split(' ').nth(1) == Some(program);
+        wait_until(program, || self.alive().iter().any(runs));
+    }
+
     pub fn await_gone(&self) {
         wait_until("the whole tree to be gone", || self.alive().is_empty());
     }

@@ -153,9 +153,9 @@ impl Row {
     fn of(item: &Item, house: &House) -> Self {
         let definition = masked(&item.definition, house);
         Self {
-            name: house.gate.masks().text(&item.exposed),
+            name: house.gate.masks().text(&item.exposed).into_owned(),
             server: item.server.to_string(),
-            raw_name: house.gate.masks().text(&item.raw),
+            raw_name: house.gate.masks().text(&item.raw).into_owned(),
             decision: (item.kind == ItemKind::Tool).then(|| house.gate.decision_word(item)),
             definition: RawValue::from_string(definition).unwrap_or_default(),
         }
