@@ -12,6 +12,8 @@ use serde::Deserialize;
 
 use crate::{Failure, say};
 
+const REPORT: &str = "docs/reports/ablation.md";
+
 /// Which controls.
 #[derive(Args)]
 pub struct Flags {
@@ -23,7 +25,7 @@ pub struct Flags {
     /// Only see whether each control is still where the list says.
     #[arg(long)]
     places: bool,
-    /// Write the outcome to docs/reports/ablation.md.
+    /// Write the outcome to docs/reports/ablation.md; what it says of other controls stays.
     #[arg(long)]
     report: bool,
     /// Where the copy of the sources and what is built of it go; two runs at once need two places.
@@ -98,7 +100,9 @@ pub fn run(flags: &Flags) -> Result<(), Failure> {
     intact(&copy, &controls)?;
     let outcomes = controls.iter().map(|control| ablate(&copy, control)).collect::<Result<Vec<_>, _>>()?;
     if flags.report {
-        fs::write(root.join("docs/reports/ablation.md"), report(&outcomes))?;
+        let path = root.join(REPORT);
+        let before = fs::read_to_string(&path).unwrap_or_default();
+        fs::write(path, report(&list.control, &outcomes, &before))?;
     }
     let missed = outcomes.iter().filter(|outcome| outcome.verdict != Verdict::Caught).count();
     if missed > 0 {
@@ -213,11 +217,18 @@ fn tests(copy: &Path, package: &str, filter: &str, build_only: bool) -> Result<b
     Ok(output.status.success())
 }
 
-fn report(outcomes: &[Outcome<'_>]) -> String {
+/// A line for each control that was tried, now or before, in the order of the list.
+fn report(all: &[Control], outcomes: &[Outcome<'_>], before: &str) -> String {
     let mut text = "# Controls, switched off one at a time\n\nWritten by `cargo xtask ablate --report`. Each line: a control was taken out of a copy of the sources, and the\ntest of its threat was run. A control whose absence no test notices would be a failure of the chore.\n\n| threat | control | test | without it | seconds |\n|---|---|---|---|---|\n".to_owned();
-    for Outcome { control, seconds, verdict } in outcomes {
-        let (Control { threat, what, test, .. }, verdict) = (control, verdict.words());
-        text.push_str(&format!("| {threat} | {what} | `{test}` | {verdict} | {seconds} |\n"));
+    for control in all {
+        let Control { threat, what, test, .. } = control;
+        let begins = format!("| {threat} | {what} | `{test}` | ");
+        let now = outcomes.iter().find(|outcome| std::ptr::eq(outcome.control, control));
+        match (now, before.lines().find(|line| line.starts_with(&begins))) {
+            (Some(now), _) => text.push_str(&format!("{begins}{} | {} |\n", now.verdict.words(), now.seconds)),
+            (None, Some(line)) => text.push_str(&format!("{line}\n")),
+            (None, None) => {}
+        }
     }
     text
 }
@@ -234,6 +245,26 @@ mod tests {
         assert!(gone.is_empty(), "{gone:#?}");
         let same: Vec<_> = controls.iter().filter(|control| control.from == control.to).map(|c| &c.what).collect();
         assert!(same.is_empty(), "they switch nothing off: {same:?}");
+    }
+
+    #[test]
+    fn a_report_keeps_what_was_tried_before_as_long_as_it_is_listed() {
+        let control = |threat: &str| Control {
+            threat: threat.to_owned(),
+            what: "w".to_owned(),
+            package: "p".to_owned(),
+            test: "t".to_owned(),
+            file: "f".into(),
+            from: "a".to_owned(),
+            to: "b".to_owned(),
+        };
+        let all = [control("T1"), control("T2"), control("T3")];
+        let of = |at: usize, verdict| Outcome { control: &all[at], seconds: 1, verdict };
+        let first = report(&all, &[of(0, Verdict::Missed), of(1, Verdict::Caught)], "");
+        let second =
+            report(&all, &[of(0, Verdict::Caught)], &format!("{first}| T9 | gone | `t` | the test fails | 1 |\n"));
+        let lines: Vec<_> = second.lines().filter(|line| line.starts_with("| T")).collect();
+        assert_eq!(lines, ["| T1 | w | `t` | the test fails | 1 |", "| T2 | w | `t` | the test fails | 1 |"]);
     }
 
     /// All Rust sources of a package.
