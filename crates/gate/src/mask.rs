@@ -131,7 +131,7 @@ impl Counts {
 }
 
 /// How a block of text begins; two of them may share a secret.
-static TEXT_MEMBER: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new(b"\"text\":"));
+static TEXT_MEMBER: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new(b"\"text\""));
 
 /// Finds and replaces secrets.
 pub struct Masks {
@@ -167,10 +167,9 @@ impl Masks {
     fn build<'a>(secrets: impl IntoIterator<Item = &'a Secret>, options: MaskOptions, custom: Vec<Custom>) -> Self {
         let secrets: Vec<&str> =
             secrets.into_iter().map(Secret::expose).filter(|s| s.len() >= MIN_SECRET_BYTES).collect();
-        let encoded: Vec<String> = secrets.iter().flat_map(|secret| encodings::of(secret)).collect();
-        let escaped = secrets.iter().map(|secret| encodings::json_inner(secret));
-        let in_json: Vec<String> = encoded.iter().cloned().chain(escaped).collect();
-        let plain: Vec<String> = encoded.into_iter().chain(secrets.iter().map(|s| (*s).to_owned())).collect();
+        let encoded = secrets.iter().flat_map(|secret| encodings::of(secret));
+        let plain: Vec<String> = encoded.chain(secrets.iter().map(|s| (*s).to_owned())).collect();
+        let in_json: Vec<String> = plain.iter().map(|text| encodings::json_inner(text)).collect();
         let judge = |rules: &DataRules| Judge::new(rules, &custom);
         let servers = options.servers.iter().map(|(server, rules)| (server.clone(), judge(rules))).collect();
         Self {
@@ -266,7 +265,8 @@ impl Masks {
         if marks::has_unusual_escape(json) || self.in_json.as_ref().is_some_and(|values| values.is_match(json)) {
             return false;
         }
-        let blocks = || TEXT_MEMBER.find_iter(json).nth(1).is_some();
+        let is_name = |at: &usize| json[at + b"\"text\"".len()..].trim_ascii_start().starts_with(b":");
+        let blocks = || TEXT_MEMBER.find_iter(json).filter(is_name).nth(1).is_some();
         match judge.detect {
             Detect::Off | Detect::Known if self.in_json.is_none() && self.known.custom.is_empty() => true,
             _ if marks::may_hide(json) || blocks() => false,

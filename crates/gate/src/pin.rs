@@ -51,6 +51,7 @@ pub use diff::{Change, diff};
 pub use finding::{Finding, Severity};
 pub use hash::{DefinitionHash, NotAHash};
 pub use lexer::Flaw;
+pub(crate) use lexer::meant;
 pub use lock::{Lock, Pin, PinClass, ServerPin, Version};
 pub use lock_text::LockFlaw;
 pub use names::{alike, skeleton};

@@ -24,13 +24,16 @@ pub(super) struct Stretch {
 /// What of a run can be decoded to a text.
 pub(super) fn stretches(text: &[u8], run: Run) -> Vec<Stretch> {
     let mut found: Vec<Stretch> = Vec::new();
-    for code in [Code::Hex, Code::Standard, Code::UrlSafe] {
+    // Where the stretches of each code begin.
+    let mut firsts = [0; 3];
+    for (pass, code) in [Code::Hex, Code::Standard, Code::UrlSafe].into_iter().enumerate() {
+        firsts[pass] = found.len();
         let mut at = run.start;
         while let Some(skip) = text[at..run.end].iter().position(|byte| code.has(*byte)) {
             let start = at + skip;
             let len = text[start..run.end].iter().position(|byte| !code.has(*byte));
             at = len.map_or(run.end, |len| start + len);
-            let known = found.iter().any(|stretch| stretch.start <= start && at <= stretch.end);
+            let known = firsts[..=pass].windows(2).any(|of| has_within(&found[of[0]..of[1]], start, at));
             if at - start >= LEAST && !known {
                 let end = at + text[at..run.end].iter().take(2).take_while(|byte| **byte == b'=').count();
                 found.extend(code.decoded(&text[start..at]).map(|text| Stretch { start, end, text }));
@@ -40,9 +43,37 @@ pub(super) fn stretches(text: &[u8], run: Run) -> Vec<Stretch> {
     found
 }
 
+/// Whether one of these stretches, which are in order and apart, has all of a place within it.
+fn has_within(stretches: &[Stretch], start: usize, end: usize) -> bool {
+    let behind = stretches.partition_point(|stretch| stretch.start <= start);
+    stretches[..behind].last().is_some_and(|stretch| end <= stretch.end)
+}
+
+/// The shortest line that base64 is broken into.
+const LEAST_LINE: usize = 60;
+
+/// Base64 that was broken into lines of one length, as one text.
+pub(super) fn wrapped(text: &[u8], runs: &[Run]) -> Vec<Stretch> {
+    let goes_on = |line: &Run, next: &Run| {
+        let full = line.len() >= LEAST_LINE && line.len() % 4 == 0 && next.len() <= line.len();
+        full && matches!(&text[line.end..next.start], b"\n" | b"\r\n")
+    };
+    let blocks = runs.chunk_by(goes_on).filter(|lines| lines.len() > 1);
+    blocks
+        .filter_map(|lines| {
+            let code: Vec<u8> = lines.iter().flat_map(|line| &text[line.start..line.end]).copied().collect();
+            let code = without_padding(&code);
+            let is_code = code.iter().all(|byte| Code::Standard.has(*byte));
+            let text = is_code.then(|| Code::Standard.decoded(code)).flatten()?;
+            Some(Stretch { start: lines[0].start, end: lines[lines.len() - 1].end, text })
+        })
+        .collect()
+}
+
 /// Whether a run as it stands in JSON may be decoded to a text.
 pub(super) fn may_be_encoded(run: &[u8]) -> bool {
-    run.len() >= LEAST && !stretches(run, Run { start: 0, end: run.len() }).is_empty()
+    let is_blob = run.len() >= LEAST_BLOB && begins_as_text(run);
+    is_blob || run.len() >= LEAST && !stretches(run, Run { start: 0, end: run.len() }).is_empty()
 }
 
 #[derive(Clone, Copy)]
@@ -63,8 +94,23 @@ impl Code {
 
     /// The text, if it is one; the first characters decide cheaply.
     fn decoded(self, code: &[u8]) -> Option<Vec<u8>> {
-        let first = self.bytes(&code[..16])?;
-        is_text(&first).then(|| self.bytes(code)).flatten().filter(|bytes| is_text(bytes))
+        let mut first = [0; 16];
+        let length = self.first(&code[..16], &mut first)?;
+        is_text(&first[..length]).then(|| self.bytes(code)).flatten().filter(|bytes| is_text(bytes))
+    }
+
+    /// Sixteen characters, decoded where nothing has to be allocated for them: how many bytes they are.
+    fn first(self, code: &[u8], bytes: &mut [u8; 16]) -> Option<usize> {
+        match self {
+            Self::Hex => {
+                for (byte, pair) in bytes.iter_mut().zip(code.chunks_exact(2)) {
+                    *byte = nibble(pair[0])? << 4 | nibble(pair[1])?;
+                }
+                Some(code.len() / 2)
+            }
+            Self::Standard => STANDARD.decode_slice(code, bytes).ok(),
+            Self::UrlSafe => URL_SAFE.decode_slice(code, bytes).ok(),
+        }
     }
 
     fn bytes(self, code: &[u8]) -> Option<Vec<u8>> {
@@ -78,22 +124,38 @@ impl Code {
     }
 }
 
+fn without_padding(code: &[u8]) -> &[u8] {
+    let padding = code.iter().rev().take_while(|byte| **byte == b'=').count();
+    &code[..code.len() - padding]
+}
+
 fn nibble(byte: u8) -> Option<u8> {
     (byte as char).to_digit(16).map(|digit| digit as u8)
 }
 
 /// Whether people could read it; a letter beyond ASCII may be cut at the end.
 fn is_text(bytes: &[u8]) -> bool {
-    let readable = bytes.iter().all(|byte| matches!(byte, b'\t' | b'\n' | b'\r' | b' '..=b'~' | 0x80..));
-    readable
+    is_readable(bytes)
         && std::str::from_utf8(bytes)
             .map_or_else(|error| error.error_len().is_none() && error.valid_up_to() > 0, |_| true)
 }
 
+/// Whether there is nothing in it that only machines read; in whatever alphabet.
+fn is_readable(bytes: &[u8]) -> bool {
+    bytes.iter().all(|byte| matches!(byte, b'\t' | b'\n' | b'\r' | b' '..=b'~' | 0x80..))
+}
+
+/// Shorter base64 is no content of a media type.
+pub(super) const LEAST_BLOB: usize = 256;
+
+fn begins_as_text(blob: &[u8]) -> bool {
+    blob.get(..48).and_then(|first| STANDARD.decode(first).ok()).is_some_and(|first| is_text(&first))
+}
+
 /// The text of a base64 member that is no picture: all of it.
 pub(super) fn blob_text(blob: &[u8]) -> Option<Vec<u8>> {
-    let first = STANDARD.decode(blob.get(..48)?).ok()?;
-    is_text(&first).then(|| STANDARD.decode(blob).ok()).flatten().filter(|bytes| std::str::from_utf8(bytes).is_ok())
+    let bytes = begins_as_text(blob).then(|| STANDARD.decode(blob).ok()).flatten()?;
+    (is_readable(&bytes) || std::str::from_utf8(&bytes).is_ok()).then_some(bytes)
 }
 
 /// Whether it is base64 from its first characters on.
@@ -109,33 +171,37 @@ pub(super) fn to_blob(text: &[u8]) -> String {
 }
 
 /// The signed tokens within a run: three parts or more, the first of them JSON that names an algorithm.
+/// Takes time linear in the run, wherever such a token could begin.
 pub(super) fn jwts(text: &[u8], run: Run) -> impl Iterator<Item = (usize, usize)> + '_ {
-    let mut at = run.start;
+    let (mut at, mut dot) = (run.start, run.start);
     std::iter::from_fn(move || {
         while let Some(hit) = memchr::memmem::find(&text[at..run.end], b"ey") {
             let start = at + hit;
             at = start + 2;
+            if dot <= start {
+                dot = start + memchr::memchr(b'.', &text[start..run.end])?;
+            }
             let begins = start.checked_sub(1).is_none_or(|before| !Code::UrlSafe.has(text[before]));
-            if let Some(end) = begins.then(|| jwt_end(text, start, run.end)).flatten() {
-                at = end;
-                return Some((start, end));
+            if let Some(length) = begins.then(|| rest_of_jwt(&text[start..dot], &text[dot + 1..run.end])).flatten() {
+                at = dot + 1 + length;
+                return Some((start, at));
             }
         }
         None
     })
 }
 
-fn jwt_end(text: &[u8], start: usize, limit: usize) -> Option<usize> {
-    let token =
-        text[start..limit].iter().take_while(|byte| Code::UrlSafe.has(**byte) || matches!(byte, b'.' | b'/' | b'='));
-    let end = start + token.count();
-    let mut parts = text[start..end].split(|byte| *byte == b'.');
-    let (head, body) = (parts.next()?, parts.next()?);
-    let head = URL_SAFE.decode(head).ok()?;
-    let names = [&b"\"alg\""[..], b"\"typ\"", b"\"kid\"", b"\"enc\""]
-        .iter()
-        .any(|name| memchr::memmem::find(&head, name).is_some());
-    (head.starts_with(b"{") && names && body.len() >= 10).then_some(end)
+/// How much of what stands behind the first dot belongs to a token with this head.
+fn rest_of_jwt(head: &[u8], behind: &[u8]) -> Option<usize> {
+    const LEAST_BODY: usize = 10;
+    let of_a_part = |byte: &u8| Code::UrlSafe.has(*byte) || matches!(byte, b'/' | b'=');
+    // Looked at before anything is made of it: heads that are read to their end do not overlap.
+    let long = behind.len() >= LEAST_BODY && behind[..LEAST_BODY].iter().all(of_a_part);
+    let head = without_padding(head);
+    let head = (long && head.iter().all(|byte| Code::UrlSafe.has(*byte))).then(|| URL_SAFE.decode(head).ok())??;
+    let names = [&b"\"alg\""[..], b"\"typ\"", b"\"kid\"", b"\"enc\""];
+    let says_so = head.starts_with(b"{") && names.iter().any(|name| memchr::memmem::find(&head, name).is_some());
+    says_so.then(|| behind.iter().take_while(|byte| of_a_part(byte) || **byte == b'.').count())
 }
 
 /// Whether a value is none of those that are public by their nature: ids, digests, integrity values,

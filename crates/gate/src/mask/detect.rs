@@ -70,13 +70,16 @@ pub(super) fn find(text: &[u8], known: &Known, judge: &Judge, work: &mut Work) -
 
 /// Whether a text as JSON spells it, without escapes, surely has nothing that [`find`] would find.
 pub(super) fn is_quiet(json: &[u8]) -> bool {
-    if marks::has_address(json) || has_number(json) {
+    if marks::has_address(json) || has_password(json) || has_number(json) {
         return false;
     }
     let mut strong = false;
     for run in marks::runs(json) {
         let text = &json[run.start..run.end];
-        if decode::may_be_encoded(text) || memmem::find(text, b"ey").is_some() {
+        // The first letter may be the rest of an escape.
+        let escaped = run.start > 0 && json[run.start - 1] == b'\\';
+        let encoded = decode::may_be_encoded(text) || escaped && decode::may_be_encoded(&text[1..]);
+        if encoded || memmem::find(text, b"ey").is_some() {
             return false;
         }
         strong = true;
@@ -85,9 +88,24 @@ pub(super) fn is_quiet(json: &[u8]) -> bool {
     rules.keywords.find_overlapping_iter(json).all(|hit| {
         rules.leads[hit.pattern().as_usize()].iter().all(|lead| match lead {
             Lead::Rule(at) => !strong && rules.all[usize::from(*at)].least_run > 0,
+            Lead::Name => !names_a_secret(json, hit.start()),
             Lead::Word | Lead::Key => false,
         })
     })
+}
+
+/// Whether what stands at `at` is a part of a member's name that makes its value secret.
+fn names_a_secret(json: &[u8], at: usize) -> bool {
+    let of_a_name = |byte: &u8| byte.is_ascii_alphanumeric() || b"_-. $@:/[]".contains(byte);
+    let end = at + json[at..].iter().take(32).take_while(|byte| of_a_name(byte)).count();
+    let [b'"', rest @ ..] = &json[end..] else { return false };
+    let start = at - json[..at].iter().rev().take(128).take_while(|byte| of_a_name(byte)).count();
+    rest.trim_ascii_start().starts_with(b":") && fields::promise(&json[start..end]).is_some()
+}
+
+/// Whether some URL in it has a password, whatever stands behind its at sign.
+fn has_password(json: &[u8]) -> bool {
+    memchr::memchr(b'@', json).is_some() && memmem::find_iter(json, b"://").any(|at| fields::in_url(json, at).is_some())
 }
 
 /// Whether some digits in it may be anybody's number. What an escape stands for is not looked at, so with one all may.
@@ -141,7 +159,8 @@ fn by_keyword(text: &[u8], runs: &[Run], work: &mut Work, found: &mut Vec<Findin
                         found.push(Finding { start, end, class: PRIVATE_KEY });
                     }
                 }
-                Lead::Key => {}
+                // Members are looked at with their values.
+                Lead::Name | Lead::Key => {}
             }
         }
     }
@@ -233,12 +252,12 @@ fn encoded(
 ) -> Result<(), Exhausted> {
     for run in runs {
         found.extend(decode::jwts(text, *run).map(|(start, end)| Finding { start, end, class: JWT }));
-        for stretch in decode::stretches(text, *run) {
-            work.spend(stretch.text.len())?;
-            // Once: the text within is not asked for texts within it.
-            let inner = inside(&stretch.text, known, judge, work)?;
-            found.extend(inner.map(|class| Finding { start: stretch.start, end: stretch.end, class }));
-        }
+    }
+    for stretch in runs.iter().flat_map(|run| decode::stretches(text, *run)).chain(decode::wrapped(text, runs)) {
+        work.spend(stretch.text.len())?;
+        // Once: the text within is not asked for texts within it.
+        let inner = inside(&stretch.text, known, judge, work)?;
+        found.extend(inner.map(|class| Finding { start: stretch.start, end: stretch.end, class }));
     }
     Ok(())
 }

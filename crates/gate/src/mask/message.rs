@@ -84,7 +84,7 @@ impl Look<'_> {
     fn is_blob(&self, walk: &Walk, at: u32) -> bool {
         let token = &walk.tokens[at as usize];
         let raw = unquoted(self.raw(walk, at));
-        if token.kind != Kind::Text || raw.len() < 256 {
+        if token.kind != Kind::Text || raw.len() < decode::LEAST_BLOB {
             return false;
         }
         match self.name(walk, at) {
@@ -122,7 +122,7 @@ impl Look<'_> {
             if token.kind == Kind::Key || token.key == NONE {
                 continue;
             }
-            let name = || fields::promise(unquoted(self.raw(walk, token.key)));
+            let name = || fields::promise(shadow.said(token.key));
             let Some(promise) = *promises.entry(token.key).or_insert_with(name) else { continue };
             let value = &shadow.text[segment.start..segment.end];
             let secret = match token.kind {
@@ -145,7 +145,8 @@ impl Look<'_> {
         pieces: &mut Vec<Piece>,
     ) -> Result<(), Exhausted> {
         let is_block = |segment: &&Segment| {
-            walk.tokens[segment.token as usize].kind == Kind::Text && self.name(walk, segment.token) == b"text"
+            let token = &walk.tokens[segment.token as usize];
+            token.kind == Kind::Text && shadow.said(token.key) == b"text"
         };
         let blocks: Vec<&Segment> = shadow.segments.iter().filter(is_block).collect();
         if blocks.len() < 2 {
@@ -182,13 +183,21 @@ impl Look<'_> {
 
     /// Takes out what may pass, and what says less of the same place.
     fn let_pass(&self, pieces: &mut Vec<Piece>) {
-        let passing: Vec<Piece> = pieces.iter().filter(|piece| self.judge.passes(piece.class)).copied().collect();
+        let mut passing: Vec<Piece> = pieces.iter().filter(|piece| self.judge.passes(piece.class)).copied().collect();
         if passing.is_empty() {
             return;
         }
+        // Apart and in order, so that each of the rest has to be held against one alone.
+        passing.sort_unstable_by_key(|pass| (pass.token, pass.start));
+        passing.dedup_by(|next, last| {
+            let meets = next.token == last.token && next.start <= last.end;
+            last.end = if meets { last.end.max(next.end) } else { last.end };
+            meets
+        });
         pieces.retain(|piece| {
-            let meets = |pass: &Piece| pass.token == piece.token && pass.start < piece.end && piece.start < pass.end;
-            let outdone = detect::is_general(piece.class) && passing.iter().any(meets);
+            let before = passing.partition_point(|pass| (pass.token, pass.start) < (piece.token, piece.end));
+            let meets = |pass: &Piece| pass.token == piece.token && piece.start < pass.end;
+            let outdone = detect::is_general(piece.class) && passing[..before].last().is_some_and(meets);
             !(outdone || self.judge.passes(piece.class))
         });
     }

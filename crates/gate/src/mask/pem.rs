@@ -25,8 +25,8 @@ pub(super) fn around(text: &[u8], at: usize) -> Option<(usize, usize)> {
 
 /// Whether `line` opens a private key and does not close it.
 pub(super) fn opens(line: &[u8]) -> Option<usize> {
-    let at = find(line, b"-----BEGIN")?;
-    let end = label(line, at)?;
+    let starts = memchr::memmem::find_iter(line, b"-----").filter(|at| says(line, *at, b"-----BEGIN"));
+    let (at, end) = { starts }.filter_map(|at| Some((at, label(line, at)?))).last()?;
     ending(&line[end..]).is_none().then_some(at)
 }
 
@@ -54,8 +54,12 @@ fn ending(text: &[u8]) -> Option<(usize, usize)> {
 }
 
 fn find(text: &[u8], word: &[u8]) -> Option<usize> {
-    memchr::memmem::find_iter(text, b"-----")
-        .find(|at| text[*at..].len() >= word.len() && text[*at..*at + word.len()].eq_ignore_ascii_case(word))
+    memchr::memmem::find_iter(text, b"-----").find(|at| says(text, *at, word))
+}
+
+/// Whether `word` stands at `at`, in whatever case.
+fn says(text: &[u8], at: usize, word: &[u8]) -> bool {
+    text.get(at..at + word.len()).is_some_and(|there| there.eq_ignore_ascii_case(word))
 }
 
 fn body_before(text: &[u8], at: usize) -> usize {

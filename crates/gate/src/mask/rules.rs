@@ -72,6 +72,9 @@ const WORDS: [&str; 17] = [
     "private_key",
 ];
 
+/// Words in the names of members whose values are secret, besides [`WORDS`]; alone they say nothing.
+const NAMES: [&str; 11] = ["pass", "otp", "cvv", "cvc", "ssn", "dob", "birth", "security", "jwt", "bearer", "key"];
+
 /// One rule of the data.
 pub(super) struct Rule {
     pub class: Class,
@@ -108,6 +111,8 @@ pub(super) enum Lead {
     Rule(u16),
     /// A name in front of a value.
     Word,
+    /// What may stand in the name of a member.
+    Name,
     /// The first or last line of a key.
     Key,
 }
@@ -165,6 +170,7 @@ impl Rules {
             }
         }
         WORDS.into_iter().for_each(|word| leads.entry(word).or_default().push(Lead::Word));
+        NAMES.into_iter().for_each(|word| leads.entry(word).or_default().push(Lead::Name));
         ["-----begin", "-----end"].into_iter().for_each(|word| leads.entry(word).or_default().push(Lead::Key));
         let (words, leads): (Vec<_>, Vec<_>) = leads.into_iter().unzip();
         rules.keywords = keywords(&words);

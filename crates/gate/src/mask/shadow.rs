@@ -64,7 +64,8 @@ impl Shadow {
         match serde_json::from_slice::<std::borrow::Cow<'_, str>>(raw) {
             Ok(text) => self.push_visible(text.as_bytes()),
             Err(_) => {
-                self.push_visible(inner);
+                let meant = std::str::from_utf8(inner).map(crate::pin::meant);
+                self.push_visible(meant.as_ref().map_or(inner, |text| text.as_bytes()));
                 return false;
             }
         }
@@ -85,6 +86,12 @@ impl Shadow {
             at = hit + len.max(1);
         }
         self.text.extend_from_slice(&text[from..]);
+    }
+
+    /// What a token says; nothing if it was skipped or is none.
+    pub fn said(&self, token: u32) -> &[u8] {
+        let found = self.segments.binary_search_by_key(&token, |segment| segment.token);
+        found.map_or(&[], |at| &self.text[self.segments[at].start..self.segments[at].end])
     }
 
     /// Where in its token's own text a place of the shadow lies. A gap counts to what stands behind it.

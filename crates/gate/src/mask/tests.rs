@@ -430,3 +430,101 @@ proptest::proptest! {
         proptest::prop_assert_eq!(&twice, &once);
     }
 }
+
+/// Nothing of what nobody registered may get through because the cheap look at a message took it for harmless.
+#[test]
+fn no_spelling_makes_a_message_look_harmless() {
+    let base64 = |text: &str| base64::engine::general_purpose::STANDARD.encode(text);
+    let within = base64("user=app password=hunter22! host=db");
+    let wrapped = base64(&format!("{} aws_access_key_id = {} {}", "x".repeat(28), key(), "y".repeat(60)));
+    let lines = wrapped.as_bytes().chunks(76).map(|line| String::from_utf8_lossy(line).into_owned());
+    let lines = lines.collect::<Vec<_>>().join("\\n");
+    let (head, tail) = (&key()[..9], &key()[9..]);
+    for (json, hidden) in [
+        (format!(r#"{{"a":"key:\n{within}"}}"#), within.as_str()),
+        (format!(r#"{{"a":"key:\t{within}"}}"#), within.as_str()),
+        (format!(r#"{{"a":"{lines}"}}"#), &wrapped[..60]),
+        (r#"{"a":"postgres://app:s3cr3t@[::1]/db"}"#.to_owned(), "s3cr3t"),
+        (r#"{"a":"postgres://app:s3cr3t@/db?host=/run"}"#.to_owned(), "s3cr3t"),
+        (r#"{"a":"amqp://app:s3cr3t(@host"}"#.to_owned(), "s3cr3t"),
+        (format!(r#"{{"c":[{{"text" : "{head}"}},{{"text" :"{tail}"}}]}}"#), tail),
+        (format!(r#"{{"c":[{{"t\u0065xt":"{head}"}},{{"t\u0065xt":"{tail}"}}]}}"#), tail),
+        (format!(r#"["\ud800 \u0041{} x"]"#, &key()[1..]), &key()[1..]),
+        (r#"{"p\u0061ssword":"correct horse"}"#.to_owned(), "horse"),
+        ("{\"pass\u{200b}word\":\"correct horse\"}".to_owned(), "horse"),
+        (r#"{"otp":"493021"}"#.to_owned(), "493021"),
+        (r#"{"card":{"cvv" : 123}}"#.to_owned(), "123"),
+        (r#"{"dateOfBirth":"1980-02-03"}"#.to_owned(), "1980-02-03"),
+        (r#"{"dbPass":"correct horse"}"#.to_owned(), "horse"),
+        (r#"{"signingKey":"abcdefgh"}"#.to_owned(), "abcdefgh"),
+        (r#"{"x":{"social security number":"none of 1"}}"#.to_owned(), "none of 1"),
+    ] {
+        let (got, counts) = found(&json);
+        assert!(!got.contains(hidden) && !counts.is_empty(), "{json}: {got}");
+    }
+}
+
+#[test]
+fn a_registered_value_is_found_however_it_was_quoted() {
+    let secret = "p@ss w*rd/\"q\"\u{e9}&<1>\nMIIEvQIBADANBgkqhkiG9w0";
+    let masks = Masks::with([&Secret::new(secret)], only_known()).expect("masks");
+    let json = serde_json::to_string(secret).expect("a string");
+    for spelled in [
+        secret.to_owned(),
+        json[1..json.len() - 1].to_owned(),
+        json[1..json.len() - 1].replace('\u{e9}', "\\u00e9"),
+        "p%40ss%20w*rd%2F%22q%22%C3%A9%26%3C1%3E%0AMIIEvQIBADANBgkqhkiG9w0".to_owned(),
+        "p%40ss+w*rd%2F%22q%22%C3%A9%26%3C1%3E%0AMIIEvQIBADANBgkqhkiG9w0".to_owned(),
+        "p%40ss%20w%2Ard/%22q%22%C3%A9%26%3C1%3E%0AMIIEvQIBADANBgkqhkiG9w0".to_owned(),
+        "p@ss w*rd/&quot;q&quot;\u{e9}&amp;&lt;1&gt;\nMIIEvQIBADANBgkqhkiG9w0".to_owned(),
+    ] {
+        let message = serde_json::json!({ "text": format!("a {spelled} z") }).to_string();
+        assert_eq!(found_by(&masks, "s", &message).0, r#"{"text":"a ***** z"}"#, "{spelled}");
+        assert_eq!(masks.text(&format!("a {spelled} z")), "a ***** z");
+    }
+    assert_eq!(masks.text("MIIEvQIBADANBgkqhkiG9w0"), MASK, "one line of it");
+}
+
+fn only_known() -> MaskOptions {
+    MaskOptions { default: DataRules { detect: Detect::Off, ..DataRules::default() }, ..MaskOptions::default() }
+}
+
+#[test]
+fn a_text_of_another_alphabet_in_a_blob_is_read_too() {
+    let latin = [b"caf\xe9 ".repeat(40), format!("key {} end", key()).into_bytes()].concat();
+    let blob =
+        base64::engine::general_purpose::STANDARD.encode(["an ordinary text ".repeat(4).into_bytes(), latin].concat());
+    let (_, counts) = found(&format!(r#"{{"blob":"{blob}"}}"#));
+    assert_eq!(counts, one("aws-access-token"));
+}
+
+#[test]
+fn a_key_behind_a_certificate_is_masked_line_by_line() {
+    let mut lines = MASKS.lines();
+    let [begin, end] = ["BEGIN", "END"].map(|word| format!("-----{word} PRIVATE KEY-----"));
+    assert!(lines.line(&format!("-----BEGIN CERTIFICATE----- {begin}")).starts_with("-----BEGIN CERT"));
+    assert_eq!(lines.line("MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcw"), "[masked:private-key]");
+    assert_eq!(lines.line(&end), "[masked:private-key]");
+    assert_eq!(lines.line("plain"), "plain");
+}
+
+/// What would take time quadratic in the text; a minute and more before.
+#[test]
+fn a_hostile_text_takes_time_linear_in_its_length() {
+    let masks = Masks::with(
+        &[],
+        MaskOptions {
+            default: DataRules { allow: vec!["email".to_owned()], ..DataRules::default() },
+            ..MaskOptions::default()
+        },
+    );
+    let masks = masks.expect("masks");
+    let encoded = base64::engine::general_purpose::STANDARD.encode("words of some text");
+    for (piece, times) in
+        [("ey.", 600_000), ("ey/", 600_000), (&*format!("{encoded}."), 60_000), ("a@b.co password=hunter2! ", 40_000)]
+    {
+        let started = std::time::Instant::now();
+        let _ = found_by(&masks, "s", &format!("[\"{}\"]", piece.repeat(times)));
+        assert!(started.elapsed().as_secs() < 30, "{piece}: {:?}", started.elapsed());
+    }
+}

@@ -197,6 +197,20 @@ impl<'a> Quoted<'a> {
     }
 }
 
+/// What the inside of a JSON string says to a reader who minds nothing: half of a surrogate pair is U+FFFD.
+pub(crate) fn meant(inner: &str) -> String {
+    let mut out = String::with_capacity(inner.len());
+    let mut rest = inner;
+    while let Some(at) = rest.find('\\') {
+        out.push_str(&rest[..at]);
+        let (c, taken) = unescape(&rest.as_bytes()[at..]).unwrap_or((char::REPLACEMENT_CHARACTER, 6));
+        out.push(c);
+        rest = &rest[at + taken..];
+    }
+    out.push_str(rest);
+    out
+}
+
 /// The character that the escape at the start of `text` stands for, and how long the escape is.
 fn unescape(text: &[u8]) -> Option<(char, usize)> {
     let plain = match text[1] {
