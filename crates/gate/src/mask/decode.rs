@@ -55,7 +55,7 @@ const LEAST_LINE: usize = 60;
 /// Base64 that was broken into lines of one length, as one text.
 pub(super) fn wrapped(text: &[u8], runs: &[Run]) -> Vec<Stretch> {
     let goes_on = |line: &Run, next: &Run| {
-        let full = line.len() >= LEAST_LINE && line.len() % 4 == 0 && next.len() <= line.len();
+        let full = line.len() >= LEAST_LINE && line.len().is_multiple_of(4) && next.len() <= line.len();
         full && matches!(&text[line.end..next.start], b"\n" | b"\r\n")
     };
     let blocks = runs.chunk_by(goes_on).filter(|lines| lines.len() > 1);
@@ -78,18 +78,32 @@ pub(super) fn may_be_encoded(run: &[u8]) -> bool {
 
 #[derive(Clone, Copy)]
 enum Code {
-    Hex,
-    Standard,
-    UrlSafe,
+    Hex = 1,
+    Standard = 2,
+    UrlSafe = 4,
 }
+
+/// Of which codes a byte is.
+const CODES: [u8; 256] = {
+    let mut table = [0; 256];
+    let mut at = 0;
+    while at < 256 {
+        let byte = at as u8;
+        let both = if byte.is_ascii_alphanumeric() { Code::Standard as u8 | Code::UrlSafe as u8 } else { 0 };
+        table[at] = match byte {
+            b'+' | b'/' => Code::Standard as u8,
+            b'-' | b'_' => Code::UrlSafe as u8,
+            _ if byte.is_ascii_hexdigit() => both | Code::Hex as u8,
+            _ => both,
+        };
+        at += 1;
+    }
+    table
+};
 
 impl Code {
     fn has(self, byte: u8) -> bool {
-        match self {
-            Self::Hex => byte.is_ascii_hexdigit(),
-            Self::Standard => byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/'),
-            Self::UrlSafe => byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'),
-        }
+        CODES[usize::from(byte)] & self as u8 != 0
     }
 
     /// The text, if it is one; the first characters decide cheaply.

@@ -85,7 +85,10 @@ pub(super) fn is_quiet(json: &[u8]) -> bool {
         strong = true;
     }
     let rules = rules();
-    rules.keywords.find_overlapping_iter(json).all(|hit| {
+    // Most rules want a run behind their keyword, so without any few keywords lead anywhere.
+    let leads_anywhere = if strong { &rules.keywords } else { &rules.sufficient };
+    let hits = leads_anywhere.is_match(json).then(|| rules.keywords.find_overlapping_iter(json));
+    hits.into_iter().flatten().all(|hit| {
         rules.leads[hit.pattern().as_usize()].iter().all(|lead| match lead {
             Lead::Rule(at) => !strong && rules.all[usize::from(*at)].least_run > 0,
             Lead::Name => !names_a_secret(json, hit.start()),

@@ -121,6 +121,8 @@ pub(super) enum Lead {
 pub(super) struct Rules {
     pub all: Vec<Rule>,
     pub keywords: AhoCorasick,
+    /// The keywords that lead to something in a text without a run of token characters.
+    pub sufficient: AhoCorasick,
     /// By pattern of `keywords`.
     pub leads: Vec<Vec<Lead>>,
     anywhere: Vec<Allow>,
@@ -172,6 +174,9 @@ impl Rules {
         WORDS.into_iter().for_each(|word| leads.entry(word).or_default().push(Lead::Word));
         NAMES.into_iter().for_each(|word| leads.entry(word).or_default().push(Lead::Name));
         ["-----begin", "-----end"].into_iter().for_each(|word| leads.entry(word).or_default().push(Lead::Key));
+        let wants_run = |lead: &Lead| matches!(lead, Lead::Rule(at) if rules.all[usize::from(*at)].least_run > 0);
+        let suffice = leads.iter().filter(|(_, leads)| !leads.iter().all(wants_run)).map(|(word, _)| *word);
+        rules.sufficient = keywords(&suffice.collect::<Vec<_>>());
         let (words, leads): (Vec<_>, Vec<_>) = leads.into_iter().unzip();
         rules.keywords = keywords(&words);
         rules.leads = leads;
@@ -179,7 +184,8 @@ impl Rules {
     }
 
     fn empty() -> Self {
-        Self { all: Vec::new(), keywords: keywords(&[]), leads: Vec::new(), anywhere: Vec::new(), stops: None }
+        let (keywords, sufficient) = (keywords(&[]), keywords(&[]));
+        Self { all: Vec::new(), keywords, sufficient, leads: Vec::new(), anywhere: Vec::new(), stops: None }
     }
 
     fn allows(&mut self, id: &str) -> &mut Vec<Allow> {
