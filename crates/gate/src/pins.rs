@@ -24,9 +24,14 @@ pub struct Pins {
 #[derive(Clone, Default)]
 struct Known {
     lock: Lock,
-    /// New tools that something speaks against, by server and raw name.
-    flagged: HashMap<(ServerName, Box<str>), Vec<Finding>>,
+    /// New tools that something speaks against.
+    flagged: HashMap<Key, Vec<Finding>>,
+    /// What was pinned here and was not seen in the file yet.
+    own: HashMap<Key, Pin>,
 }
+
+/// A server and the raw name of a tool.
+type Key = (ServerName, Box<str>);
 
 /// One tool that is held back.
 #[derive(Debug, Clone)]
@@ -44,12 +49,14 @@ pub struct Held {
 impl Pins {
     /// Pins as `lock` has them; what is new is handed to `keeper`, with the class that `policy` gives it.
     pub fn new(lock: Lock, keeper: Arc<dyn LockKeeper>, policy: Arc<Policy>) -> Self {
-        let now = ArcSwap::from_pointee(Known { lock, flagged: HashMap::new() });
+        let now = ArcSwap::from_pointee(Known { lock, ..Known::default() });
         Self { now, keeper, policy, changing: Mutex::new(()) }
     }
 
     /// Sees everything that is listed now. A tool nobody agreed to yet is pinned, unless something speaks against it.
     pub fn observe(&self, items: &[Arc<Item>]) {
+        // Where another process was first, what it pinned stands.
+        self.reload();
         let tools: Vec<&Arc<Item>> = items.iter().filter(|item| item.kind == ItemKind::Tool).collect();
         let known = self.now.load();
         let is_new = |item: &&&Arc<Item>| known.lock.pin(item.server.as_str(), &item.raw).is_none();
@@ -58,8 +65,8 @@ impl Pins {
             return;
         }
         let _turn = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut next = Known { lock: self.now.load().lock.clone(), flagged: HashMap::new() };
-        let mut across = self.across(&tools);
+        let mut next = Known { flagged: HashMap::new(), ..Known::clone(&self.now.load()) };
+        let mut across = across(&tools, &next.lock);
         let mut first = Vec::new();
         for item in new {
             let key = (item.server.clone(), item.raw.clone());
@@ -74,6 +81,7 @@ impl Pins {
         }
         for one in &first {
             next.lock.add(one.server.as_str(), &one.tool, one.pin.clone());
+            next.own.insert((one.server.clone(), one.tool.clone()), one.pin.clone());
         }
         self.now.store(Arc::new(next));
         if !first.is_empty() {
@@ -92,34 +100,13 @@ impl Pins {
         FirstPin { server: item.server.clone(), tool: item.raw.clone(), definition: item.definition.clone(), pin }
     }
 
-    /// What speaks against tools because of each other, enough to hold them back.
-    fn across(&self, tools: &[&Arc<Item>]) -> HashMap<(ServerName, Box<str>), Vec<Finding>> {
-        let mut servers: Vec<&str> = tools.iter().map(|item| item.server.as_str()).collect();
-        servers.dedup();
-        let claims = tools.iter().map(|item| pin::Claim {
-            server: item.server.as_str(),
-            tool: &item.raw,
-            definition: &item.definition,
-        });
-        let claims: Vec<pin::Claim<'_>> = claims.collect();
-        let found = pin::across(&servers, &claims);
-        let mut held: HashMap<(ServerName, Box<str>), Vec<Finding>> = HashMap::new();
-        let grave = |finding: &Finding| finding.severity == Severity::Quarantine;
-        for (server, tool, finding) in found.tools.into_iter().filter(|(.., finding)| grave(finding)) {
-            held.entry((ServerName::from(&*server), tool)).or_default().push(finding);
-        }
-        for (server, finding) in found.servers.into_iter().filter(|(_, finding)| grave(finding)) {
-            for item in tools.iter().filter(|item| item.server.as_str() == &*server) {
-                held.entry((item.server.clone(), item.raw.clone())).or_default().push(finding.clone());
-            }
-        }
-        held
-    }
-
     /// Whether `item` is held back, by what is agreed to now: a person may have approved it meanwhile.
     pub fn held(&self, item: &Item) -> Option<Held> {
         if item.kind != ItemKind::Tool {
             return None;
+        }
+        if self.keeper.may_have_changed() {
+            self.reload();
         }
         let held = self.now.load().held(item)?;
         if !self.reload() {
@@ -131,13 +118,39 @@ impl Pins {
     /// Takes over what another process wrote into the file. A file that cannot be read changes nothing.
     fn reload(&self) -> bool {
         let _turn = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(lock) = self.keeper.reload() else { return false };
-        let known = self.now.load();
-        let mut flagged = known.flagged.clone();
+        let Some(mut lock) = self.keeper.reload() else { return false };
+        let Known { mut flagged, mut own, .. } = Known::clone(&self.now.load());
         flagged.retain(|(server, tool), _| lock.pin(server.as_str(), tool).is_none());
-        self.now.store(Arc::new(Known { lock, flagged }));
+        own.retain(|(server, tool), pin| lock.add(server.as_str(), tool, pin.clone()));
+        self.now.store(Arc::new(Known { lock, flagged, own }));
         true
     }
+}
+
+/// What speaks against tools because of each other, enough to hold them back.
+fn across(tools: &[&Arc<Item>], lock: &Lock) -> HashMap<Key, Vec<Finding>> {
+    let mut servers: Vec<&str> = tools.iter().map(|item| item.server.as_str()).collect();
+    servers.dedup();
+    let claims = tools.iter().map(|item| pin::Claim {
+        server: item.server.as_str(),
+        tool: &item.raw,
+        definition: &item.definition,
+    });
+    let mut claims: Vec<pin::Claim<'_>> = claims.collect();
+    // Of two that look alike the one that is agreed to is the original, whichever is listed first; else the plain one.
+    claims.sort_by_key(|claim| (lock.pin(claim.server, claim.tool).is_none(), !claim.tool.is_ascii()));
+    let found = pin::across(&servers, &claims);
+    let mut held: HashMap<Key, Vec<Finding>> = HashMap::new();
+    let grave = |finding: &Finding| finding.severity == Severity::Quarantine;
+    for (server, tool, finding) in found.tools.into_iter().filter(|(.., finding)| grave(finding)) {
+        held.entry((ServerName::from(&*server), tool)).or_default().push(finding);
+    }
+    for (server, finding) in found.servers.into_iter().filter(|(_, finding)| grave(finding)) {
+        for item in tools.iter().filter(|item| item.server.as_str() == &*server) {
+            held.entry((item.server.clone(), item.raw.clone())).or_default().push(finding.clone());
+        }
+    }
+    held
 }
 
 impl Known {
@@ -145,9 +158,17 @@ impl Known {
         let (changed, findings) = match self.lock.pin(item.server.as_str(), &item.raw) {
             Some(pin) if item.canonical_hash() == Some(&pin.hash) => return None,
             Some(_) => (true, Vec::new()),
-            None => (false, self.flagged.get(&(item.server.clone(), item.raw.clone()))?.clone()),
+            None => (false, self.against(item)),
         };
         Some(Held { server: item.server.clone(), tool: item.raw.clone(), changed, findings })
+    }
+
+    /// What speaks against a tool nobody agreed to: what was found when it was listed, else that its pin was taken away,
+    /// since whatever is listed is pinned or has such findings.
+    fn against(&self, item: &Item) -> Vec<Finding> {
+        let found = self.flagged.get(&(item.server.clone(), item.raw.clone()));
+        let gone = || vec![Finding::new("pin.gone", Severity::Quarantine, "", "its pin is no longer in toolgate.lock")];
+        found.cloned().unwrap_or_else(gone)
     }
 }
 

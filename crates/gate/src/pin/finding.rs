@@ -31,7 +31,7 @@ pub struct Finding {
 }
 
 impl Finding {
-    pub(super) fn new(rule: &'static str, severity: Severity, pointer: &str, quote: &str) -> Self {
+    pub(crate) fn new(rule: &'static str, severity: Severity, pointer: &str, quote: &str) -> Self {
         Self { rule, severity, pointer: elided(pointer, LONGEST_QUOTE), quote: elided(quote, LONGEST_QUOTE) }
     }
 }

@@ -17,6 +17,9 @@ impl LockKeeper for File {
     fn reload(&self) -> Option<Lock> {
         self.written.lock().expect("not poisoned").take()
     }
+    fn may_have_changed(&self) -> bool {
+        self.written.lock().expect("not poisoned").is_some()
+    }
 }
 
 fn item(server: &str, tool: &str, definition: &str) -> Arc<Item> {
@@ -88,4 +91,71 @@ fn what_passes_for_a_tool_of_another_server_is_held_back() {
         [&own, &posing, &leading].map(|item| rules(item)),
         [None, Some("name.foreign"), Some("shadow.foreign_tool")]
     );
+}
+
+fn lock_of(pins: &[(&str, &str, &str)]) -> Lock {
+    let mut lock = Lock::default();
+    for (server, tool, definition) in pins {
+        let hash = DefinitionHash::of(definition.as_bytes()).expect("JSON");
+        lock.set(server, tool, Pin { hash, class: PinClass::Write, exposed: "".into(), since: "".into() });
+    }
+    lock
+}
+
+fn write(file: &File, lock: Lock) {
+    *file.written.lock().expect("not poisoned") = Some(lock);
+}
+
+#[test]
+fn what_somebody_takes_back_in_the_file_no_longer_runs() {
+    let file = Arc::<File>::default();
+    let pins = pins(&file);
+    let (ours, other) = (item("s", "add", CLEAN), CLEAN.replace("Adds", "Sums"));
+    pins.observe(std::slice::from_ref(&ours));
+    write(&file, lock_of(&[("r", "t", CLEAN)]));
+    assert!(pins.held(&ours).is_none(), "what was pinned here may not be in the file yet");
+    write(&file, lock_of(&[("s", "add", CLEAN)]));
+    assert!(pins.held(&ours).is_none());
+    write(&file, lock_of(&[("s", "add", &other)]));
+    assert!(pins.held(&ours).is_some_and(|held| held.changed), "the last good file, say");
+    for emptied in [lock_of(&[("r", "t", CLEAN)]), Lock::default()] {
+        write(&file, emptied);
+        let held = pins.held(&ours).expect("held back");
+        assert_eq!((held.changed, held.findings[0].rule), (false, "pin.gone"));
+        assert!(pins.held(&item("s", "add", &other)).is_some(), "nor does any other definition");
+    }
+}
+
+#[test]
+fn of_two_processes_that_see_a_tool_first_the_file_says_which_one_saw_it() {
+    let file = Arc::<File>::default();
+    let pins = pins(&file);
+    let (ours, theirs) = (item("s", "add", CLEAN), CLEAN.replace("Adds", "Sums"));
+    pins.observe(std::slice::from_ref(&ours));
+    assert!(pins.held(&ours).is_none());
+    write(&file, lock_of(&[("s", "add", &theirs)]));
+    assert!(pins.held(&ours).is_some_and(|held| held.changed));
+    let late = item("s", "late", CLEAN);
+    write(&file, lock_of(&[("s", "late", &theirs)]));
+    pins.observe(std::slice::from_ref(&late));
+    assert!(pins.held(&late).is_some_and(|held| held.changed), "read before anything is pinned");
+}
+
+#[test]
+fn what_looks_like_a_pinned_tool_is_held_back_though_it_is_listed_first() {
+    let named = |name: &str| format!(r#"{{"name":"{name}","description":"Reads."}}"#);
+    for posing in ["read_f\u{456}le", "Read_File"] {
+        let file = Arc::<File>::default();
+        let pins = pins(&file);
+        let own = item("s", "read_file", &named("read_file"));
+        pins.observe(std::slice::from_ref(&own));
+        let posing = item("s", posing, &named(posing));
+        pins.observe(&[posing.clone(), own.clone()]);
+        assert!(pins.held(&own).is_none());
+        assert_eq!(pins.held(&posing).map(|held| held.findings[0].rule), Some("name.lookalike"), "{}", posing.raw);
+    }
+    let pins = pins(&Arc::default());
+    let both = ["read_f\u{456}le", "read_file"].map(|name| item("s", name, &named(name)));
+    pins.observe(&both);
+    assert_eq!(both.each_ref().map(|item| pins.held(item).is_some()), [true, false], "the plain one is the original");
 }

@@ -147,3 +147,46 @@ fn what_another_process_wrote_is_seen_once() {
     assert_eq!(keeper.reload(), None, "what cannot be read changes nothing");
     home.file().read().expect_err("and is no lock");
 }
+
+#[test]
+fn a_lock_that_is_gone_or_broken_agrees_to_nothing() {
+    let home = Home::new();
+    home.file().update(|lock| lock.set("s", "t", pin("a"))).expect("written");
+    let (keeper, _) = Keeper::open(home.file(), Arc::new(Noon)).expect("opened");
+    fs::remove_file(home.file().path()).expect("removed");
+    assert_eq!(keeper.reload(), None, "what was pinned before stands");
+    home.file().update(|lock| lock.set("s", "t", pin("b"))).expect("written");
+    assert_eq!(keeper.reload().and_then(|lock| lock.pin("s", "t").cloned()), Some(pin("b")));
+    for broken in ["format = 2", "<<<<<<< HEAD", "\u{feff}format = 1\n[servers.s.tools.t]\nhash = 1"] {
+        fs::write(home.file().path(), broken).expect("written");
+        assert_eq!(keeper.reload(), None, "{broken}");
+        assert!(Keeper::open(home.file(), Arc::new(Noon)).is_err(), "{broken}");
+        assert!(home.file().update(|lock| lock.set("s", "t", pin("c"))).is_err(), "{broken}");
+    }
+    fs::remove_file(home.file().path()).expect("removed");
+    fs::create_dir(home.file().path()).expect("created");
+    assert!(matches!(home.file().read(), Err(LockError::Io { .. })), "no file at all");
+}
+
+#[test]
+fn a_change_of_the_file_is_asked_about_once_in_a_second() {
+    struct Ticks(AtomicU64);
+    impl Clock for Ticks {
+        fn wall_micros(&self) -> u64 {
+            0
+        }
+        fn mono_micros(&self) -> u64 {
+            self.0.load(Ordering::Relaxed)
+        }
+    }
+    let (home, ticks) = (Home::new(), Arc::new(Ticks(AtomicU64::new(7))));
+    let (keeper, _) = Keeper::open(home.file(), ticks.clone()).expect("opened");
+    assert!(!keeper.may_have_changed());
+    home.file().update(|lock| lock.set("s", "t", pin("a"))).expect("written");
+    assert!(!keeper.may_have_changed(), "looked a moment ago");
+    ticks.0.store(1_000_007, Ordering::Relaxed);
+    assert!(keeper.may_have_changed());
+    assert!(keeper.reload().is_some());
+    ticks.0.store(2_000_007, Ordering::Relaxed);
+    assert!(!keeper.may_have_changed());
+}
