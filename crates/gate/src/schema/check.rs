@@ -168,6 +168,8 @@ impl<'p> Run<'p> {
         let mut reasons = Vec::new();
         if told.is_some() {
             for id in ids.iter().take(3) {
+                // Words are dearer than answers.
+                self.spend(value.text().map_or(64, |text| 64 + text.len() / 16))?;
                 let mut mistakes = Vec::new();
                 self.schema(*id, value, at, Some(&mut mistakes))?;
                 reasons.extend(mistakes.into_iter().next());
@@ -177,41 +179,45 @@ impl<'p> Run<'p> {
     }
 
     fn scalar(&mut self, check: &Check, value: &Node<'_>, at: &str, told: &mut Told<'_>) -> Result<bool, OutOfBounds> {
-        let (fits, message) = match (check, value) {
-            (Check::Never, _) => (false, "is not allowed here".to_owned()),
-            (Check::Type(bits), _) => (bits & kinds(value) != 0, say::wrong_type(*bits, value)),
+        Ok(match (check, value) {
+            (Check::Never, _) => tell(false, told, at, || "is not allowed here".to_owned()),
+            (Check::Type(bits), _) => tell(bits & kinds(value) != 0, told, at, || say::wrong_type(*bits, value)),
             (Check::Enum(allowed), _) => {
                 let json = value.json();
                 self.spend(allowed.len() + json.len() / 8)?;
                 let form = canonical(json.as_bytes()).unwrap_or_default();
-                (allowed.iter().any(|(one, _)| *one == form), say::not_among(allowed, value))
+                let fits = allowed.iter().any(|(one, _)| *one == form);
+                tell(fits, told, at, || say::not_among(allowed, value))
             }
             (Check::Minimum { limit, exclusive, shown }, Node::Number(number)) => {
                 let number = number.parse().unwrap_or(f64::NAN);
                 let fits = if *exclusive { number > *limit } else { number >= *limit };
-                (fits, say::out_of(if *exclusive { "more than" } else { "at least" }, shown, value))
+                let relation = if *exclusive { "more than" } else { "at least" };
+                tell(fits, told, at, || say::out_of(relation, shown, value))
             }
             (Check::Maximum { limit, exclusive, shown }, Node::Number(number)) => {
                 let number = number.parse().unwrap_or(f64::NAN);
                 let fits = if *exclusive { number < *limit } else { number <= *limit };
-                (fits, say::out_of(if *exclusive { "less than" } else { "at most" }, shown, value))
+                let relation = if *exclusive { "less than" } else { "at most" };
+                tell(fits, told, at, || say::out_of(relation, shown, value))
             }
             (Check::MultipleOf { of, shown }, Node::Number(number)) => {
-                (multiple(number, *of, shown), say::out_of("a multiple of", shown, value))
+                tell(multiple(number, *of, shown), told, at, || say::out_of("a multiple of", shown, value))
             }
             (Check::Length { least, most }, Node::Text(text)) => {
                 self.spend(text.len() / 16)?;
                 let count = text.chars().count();
-                ((*least..=*most).contains(&count), say::count("characters", count, *least, *most))
+                let fits = (*least..=*most).contains(&count);
+                tell(fits, told, at, || say::count("characters", count, *least, *most))
             }
             (Check::Pattern(regex, shown), Node::Text(text)) => {
                 // The slowest engine takes about a step for each byte.
                 self.spend(text.len())?;
-                (regex.is_match(text), format!("does not match the pattern {shown}{}", say::given(value)))
+                let message = || format!("does not match the pattern {shown}{}", say::given(value));
+                tell(regex.is_match(text), told, at, message)
             }
-            _ => return Ok(true),
-        };
-        Ok(tell(fits, told, at, || message))
+            _ => true,
+        })
     }
 
     fn array(
@@ -299,6 +305,8 @@ impl<'p> Run<'p> {
                 Ok(tell((*least..=*most).contains(&count), told, at, || say::count("members", count, *least, *most)))
             }
             Check::NeedsKeys(needs) => {
+                let keys: usize = needs.iter().map(|(_, needed)| 1 + needed.len()).sum();
+                self.spend(keys.saturating_mul(members.len() + 1) / 4)?;
                 let mut fits = true;
                 for (key, needed) in needs.iter().filter(|(key, _)| has(key)) {
                     for missing in needed.iter().filter(|needed| !has(needed)) {
@@ -308,6 +316,7 @@ impl<'p> Run<'p> {
                 Ok(fits)
             }
             Check::NeedsSchema(needs) => {
+                self.spend(needs.len().saturating_mul(members.len() + 1) / 4)?;
                 let mut fits = true;
                 for (_, id) in needs.iter().filter(|(key, _)| has(key)) {
                     fits &= self.schema(*id, value, at, told.as_deref_mut())?;

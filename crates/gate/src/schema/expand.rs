@@ -9,27 +9,57 @@ use std::collections::HashSet;
 /// # Errors
 /// When they do not, or have no end.
 pub(super) fn bearable(schemas: &[Compiled], pointers: &[String]) -> Result<(), Unusable> {
-    let mut count =
-        Count { schemas, pointers, total: vec![None; schemas.len()], in_place: HashSet::new(), open: HashSet::new() };
+    if let Some(id) = endless(schemas) {
+        return Err(Unusable::Endless(place(&pointers[id])));
+    }
+    let mut count = Count { schemas, total: vec![None; schemas.len()], open: HashSet::new() };
     if count.expanded(0)? > MOST_EXPANDED { Err(Unusable::TooWide) } else { Ok(()) }
+}
+
+/// A schema that leads back to itself without going into the value.
+fn endless(schemas: &[Compiled]) -> Option<Id> {
+    #[derive(Clone, Copy)]
+    enum Seen {
+        No,
+        Open,
+        Done,
+    }
+    let beside = |id: Id| schemas[id].checks.iter().flat_map(same_value).collect::<Vec<_>>().into_iter();
+    let mut seen = vec![Seen::No; schemas.len()];
+    for first in 0..schemas.len() {
+        let mut way = Vec::new();
+        if let Seen::No = seen[first] {
+            seen[first] = Seen::Open;
+            way.push((first, beside(first)));
+        }
+        while let Some((id, rest)) = way.last_mut() {
+            match rest.next().map(|next| (next, seen[next])) {
+                None => {
+                    seen[*id] = Seen::Done;
+                    way.pop();
+                }
+                Some((next, Seen::No)) => {
+                    seen[next] = Seen::Open;
+                    way.push((next, beside(next)));
+                }
+                Some((next, Seen::Open)) => return Some(next),
+                Some((_, Seen::Done)) => {}
+            }
+        }
+    }
+    None
 }
 
 /// How many sub-schemas one comes to. Products of a shared sub-schema are computed once; a reference that leads back
 /// to where it stands counts as one, because how often it is followed is up to the value.
 struct Count<'c> {
     schemas: &'c [Compiled],
-    pointers: &'c [String],
     total: Vec<Option<u64>>,
-    /// Those on the way here that look at the same value.
-    in_place: HashSet<Id>,
     open: HashSet<Id>,
 }
 
 impl Count<'_> {
     fn expanded(&mut self, id: Id) -> Result<u64, Unusable> {
-        if self.in_place.contains(&id) {
-            return Err(Unusable::Endless(place(&self.pointers[id])));
-        }
         if let Some(total) = self.total[id] {
             return Ok(total);
         }
@@ -39,22 +69,12 @@ impl Count<'_> {
         if self.open.len() > MOST_STEPS {
             return Err(Unusable::TooDeep);
         }
-        self.in_place.insert(id);
         let mut total: u64 = 1;
         for check in &self.schemas[id].checks {
-            for child in same_value(check) {
+            for child in same_value(check).into_iter().chain(part_of_value(check)) {
                 total = total.saturating_add(self.expanded(child)?);
             }
         }
-        // What goes into the value may come back here: the value ends.
-        let here = std::mem::take(&mut self.in_place);
-        for check in &self.schemas[id].checks {
-            for child in part_of_value(check) {
-                total = total.saturating_add(self.expanded(child)?);
-            }
-        }
-        self.in_place = here;
-        self.in_place.remove(&id);
         self.open.remove(&id);
         self.total[id] = Some(total);
         Ok(total)

@@ -37,6 +37,11 @@ fn translate(pattern: &str) -> Option<String> {
     let mut class = false;
     while let Some(c) = chars.next() {
         match c {
+            // Between brackets it is a character.
+            '\\' if class && chars.peek() == Some(&'b') => {
+                chars.next();
+                out.push_str(r"\x08");
+            }
             '\\' => escape(&mut chars, &mut out)?,
             '[' if class => out.push_str("\\["),
             '[' => {
@@ -105,6 +110,7 @@ mod tests {
         check(r"^[^\s/]+$", &["ab"], &["a b", "a\u{a0}b", "a/b"]);
         check(r"^\u0041\/[[&]$", &["A/[", "A/&"], &["A/]"]);
         check(r"\bfoo\b", &["a foo b"], &["afoo"]);
+        check(r"^[\b]$", &["\u{8}"], &["(", "u", "b"]);
         check(r"^\S+@\S+$", &["a@b"], &["a @b"]);
         check("^.$", &["a", "é"], &["\n", "\r"]);
         check(r"^\p{L}$", &["é"], &["1"]);

@@ -13,6 +13,13 @@ const LONGEST: usize = 40;
 /// How many names are listed.
 const MOST_NAMES: usize = 40;
 
+/// How many names are looked through for one that may have been meant, and how long those are at most, in bytes.
+const MOST_COMPARED: usize = 128;
+const LONGEST_COMPARED: usize = 128;
+
+/// How long the reason against one alternative is, in characters.
+const LONGEST_REASON: usize = 300;
+
 pub(super) fn wrong_type(bits: u8, value: &Node<'_>) -> String {
     let expected: Vec<_> = kind::NAMES.iter().filter(|(bit, _)| bits & bit != 0).map(|(_, name)| *name).collect();
     format!("expected {}{}", expected.join(" or "), given(value))
@@ -39,15 +46,15 @@ pub(super) fn count(what: &str, count: usize, least: usize, most: usize) -> Stri
 }
 
 pub(super) fn missing<'a>(key: &str, given: impl Iterator<Item = &'a str>, known: &[String]) -> String {
-    let mut unknown = given.filter(|name| !known.iter().any(|known| known == name));
+    let mut unknown = given.take(MOST_COMPARED).filter(|name| !known.iter().any(|known| known == name));
     let meant =
         unknown.find(|name| similar(name, key)).map(|name| format!("; is `{}` meant to be it?", elided(name, LONGEST)));
     format!("`{}` is required and missing{}", elided(key, 80), meant.unwrap_or_default())
 }
 
 pub(super) fn unknown(key: &str, known: &[String]) -> String {
-    let meant =
-        known.iter().find(|name| similar(name, key)).map(|name| format!(", did you mean `{}`?", elided(name, 80)));
+    let mut similar = known.iter().take(MOST_COMPARED).filter(|name| similar(name, key));
+    let meant = similar.next().map(|name| format!(", did you mean `{}`?", elided(name, 80)));
     let names: Vec<_> = known.iter().take(MOST_NAMES).map(|name| elided(name, 80)).collect();
     let list =
         if names.is_empty() { "nothing may be given".to_owned() } else { format!("known are {}", names.join(", ")) };
@@ -55,7 +62,9 @@ pub(super) fn unknown(key: &str, known: &[String]) -> String {
 }
 
 pub(super) fn no_alternative(count: usize, reasons: &[Mistake]) -> String {
-    let reasons: Vec<_> = reasons.iter().enumerate().map(|(n, why)| format!("({}) {why}", n + 1)).collect();
+    // Each may itself be about alternatives, and so on.
+    let reason = |(n, why): (usize, &Mistake)| format!("({}) {}", n + 1, elided(&why.to_string(), LONGEST_REASON));
+    let reasons: Vec<_> = reasons.iter().enumerate().map(reason).collect();
     let more = if count > reasons.len() { format!("; and {} more", count - reasons.len()) } else { String::new() };
     format!("fits none of {count} alternatives: {}{more}", reasons.join("; "))
 }
@@ -82,5 +91,6 @@ pub(super) fn given(value: &Node<'_>) -> String {
 }
 
 fn similar(a: &str, b: &str) -> bool {
-    strsim::jaro_winkler(&a.to_lowercase(), &b.to_lowercase()) > 0.85
+    let short = a.len().max(b.len()) <= LONGEST_COMPARED;
+    short && strsim::jaro_winkler(&a.to_lowercase(), &b.to_lowercase()) > 0.85
 }

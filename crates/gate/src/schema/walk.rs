@@ -31,7 +31,10 @@ struct Compiler<'n> {
     pointers: Vec<String>,
     known: HashMap<String, Id>,
     anchors: HashMap<String, (String, &'n Node<'n>)>,
+    /// Patterns in the document, where schemas are expected.
     patterns: usize,
+    /// Patterns compiled by now; more than there seemed to be, if references lead to elsewhere.
+    compiled: usize,
     depth: usize,
     partial: bool,
     /// Before 2019, nothing beside a `$ref` counts.
@@ -66,6 +69,7 @@ impl<'n> Compiler<'n> {
             known: HashMap::new(),
             anchors: HashMap::new(),
             patterns: 0,
+            compiled: 0,
             depth: 0,
             partial: false,
             ref_alone: ["draft-07", "draft-06", "draft-04"].iter().any(|old| draft.contains(old)),
@@ -187,11 +191,13 @@ impl<'n> Compiler<'n> {
 
     /// The compiled pattern; `None` if it is one that a linear engine cannot run.
     fn pattern(&mut self, pattern: &str) -> Result<Option<Regex>, Unusable> {
-        if self.patterns > MOST_PATTERNS {
-            return Err(Unusable::DearPattern(format!("there are {} of them", self.patterns)));
+        self.compiled += 1;
+        let count = self.patterns.max(self.compiled);
+        if count > MOST_PATTERNS {
+            return Err(Unusable::DearPattern(format!("there are {count} of them")));
         }
         // What all of them together may take is bounded too.
-        let most = (1 << 20) / self.patterns.max(1);
+        let most = if self.compiled > self.patterns { 0 } else { (1 << 20) / count };
         match pattern::compile(pattern, most.max(16 << 10)) {
             Ok(regex) => Ok(Some(regex)),
             Err(pattern::Refused::Unsupported) => {

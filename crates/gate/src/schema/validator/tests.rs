@@ -230,3 +230,60 @@ fn the_official_test_suite_is_passed() {
     assert!(failed.is_empty(), "{failed:#?}");
     assert!(passed > 1_500 && refused < 30, "{passed} passed, {refused} schemas refused");
 }
+
+#[test]
+fn a_loop_beside_a_way_into_the_value_is_found_too() {
+    let defs =
+        |x: &str| format!(r##"{{"$ref":"#/$defs/x","$defs":{{"x":{{"allOf":[{x}]}},"y":{{"$ref":"#/$defs/x"}}}}}}"##);
+    let into = r##"{"properties":{"a":{"$ref":"#/$defs/y"}}}"##;
+    assert!(Validator::compile(defs(into).as_bytes()).is_ok(), "the value ends");
+    let beside = defs(&format!(r##"{into},{{"$ref":"#/$defs/y"}}"##));
+    unusable(&beside, &expect!["the schema refers to itself without end at /$defs/x"]);
+}
+
+#[test]
+fn patterns_that_only_references_lead_to_are_counted() {
+    let schema = |count: usize, pattern: &str| {
+        let refs: Vec<_> = (0..count).map(|n| serde_json::json!({ "$ref": format!("#/x/{n}") })).collect();
+        let patterns: Vec<_> = (0..count).map(|n| serde_json::json!({ "pattern": format!("{pattern}{n}") })).collect();
+        serde_json::json!({ "allOf": refs, "x": patterns }).to_string()
+    };
+    assert!(Validator::compile(schema(200, "^a").as_bytes()).is_ok());
+    unusable(&schema(300, "^a"), &expect!["the schema's pattern takes too much to check: there are 257 of them"]);
+    let dear = schema(1, "((a{1,30}){1,30}){1,9}");
+    unusable(&dear, &expect!["the schema's pattern takes too much to check: ((a{1,30}){1,30}){1,9}0"]);
+}
+
+#[test]
+fn names_without_number_or_end_take_bounded_time() {
+    let keys: serde_json::Map<_, _> = (0..4_000).map(|n| (format!("k{n}"), serde_json::json!(["z"]))).collect();
+    let schema = serde_json::json!({ "dependentRequired": keys }).to_string();
+    let members: serde_json::Map<_, _> = (0..100_000).map(|n| (format!("m{n}"), serde_json::json!(0))).collect();
+    let arguments = serde_json::Value::Object(members).to_string();
+    let too_long =
+        expect!["these arguments take too long to hold against the tool's schema; send fewer or simpler ones"];
+    check(&schema, &arguments, &too_long);
+    let property = "a".repeat(30_000);
+    let schema =
+        format!(r#"{{"properties":{{"{property}":{{}}}},"required":["{property}"],"additionalProperties":false}}"#);
+    let arguments = format!(r#"{{"{}":1}}"#, "a".repeat(4_000_000));
+    let validator = Validator::compile(schema.as_bytes()).expect("usable");
+    assert_eq!(validator.check(arguments.as_bytes()).expect_err("two mistakes").len(), 2);
+}
+
+#[test]
+fn alternatives_within_alternatives_are_told_in_bounded_length() {
+    let leaf = r#"{"enum":["one of many allowed values","another of them"]}"#.to_owned();
+    let schema = (0..8).fold(leaf, |inner, _| format!(r#"{{"anyOf":[{inner},{inner},{inner}]}}"#));
+    let validator = Validator::compile(format!(r#"{{"properties":{{"a":{schema}}}}}"#).as_bytes());
+    // Longer than a schema may be, unless its parts are shared.
+    assert!(validator.is_err());
+    let defs: Vec<_> = (1..9).map(|n| format!(r##""d{n}":{{"anyOf":[{{"$ref":"#/$defs/d{0}"}},{{"$ref":"#/$defs/d{0}"}},{{"$ref":"#/$defs/d{0}"}}]}}"##, n - 1)).collect();
+    let schema = format!(
+        r##"{{"$ref":"#/$defs/d6","$defs":{{"d0":{{"enum":["one of many allowed values"]}},{}}}}}"##,
+        defs.join(",")
+    );
+    let validator = Validator::compile(schema.as_bytes()).expect("usable");
+    let mistakes = validator.check(b"1").expect_err("a mistake");
+    assert!(mistakes[0].message.len() < 2_000, "{}", mistakes[0].message.len());
+}
