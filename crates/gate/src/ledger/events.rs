@@ -52,7 +52,7 @@ struct Event(Vec<u8>);
 
 impl Event {
     fn new(event: &str, id: CallId, ts: u64) -> Self {
-        let mut json = Vec::with_capacity(512);
+        let mut json = Vec::with_capacity(960);
         write!(json, "{{\"event\":\"{event}\",\"id\":\"{}\",\"ts\":{ts}", id.0.as_hyphenated()).expect(ROOM);
         Self(json)
     }
