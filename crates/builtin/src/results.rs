@@ -147,8 +147,11 @@ mod tests {
         assert!(uri.starts_with(RESULTS) && uri.len() == RESULTS.len() + 32, "{uri}");
         assert_ne!(keep(&kept, "{}"), Some(uri.clone()));
         assert_eq!(read(&kept, &uri).as_deref(), Some("{}"));
-        for other in [Principal::Token, Principal::Unauthenticated] {
-            assert_eq!(kept.read(&other, &uri), None);
+        let all = [Principal::Local, Principal::Token, Principal::Unauthenticated];
+        for owner in &all {
+            let uri = kept.keep(owner, Bytes::from_static(b"{}")).expect("kept");
+            let readers = all.iter().filter(|by| kept.read(by, &uri).is_some());
+            assert_eq!(readers.collect::<Vec<_>>(), [owner]);
         }
         assert_eq!(read(&kept, &format!("{uri}0")), None);
     }

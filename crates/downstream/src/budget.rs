@@ -18,6 +18,9 @@ const META: &str = "_meta";
 /// The key under which a result says what is missing of it.
 const TRUNCATED: &str = "toolgate/truncated";
 
+/// How many marks a result may get among its blocks: they come on top of its budget. The last stands for all that follows.
+const MOST_MARKS: usize = 16;
+
 /// How many bytes of a result of this tool (the server's own name for it) reach a caller. `None`: all of them.
 pub type BudgetOf = Arc<dyn Fn(&ServerName, &str) -> Option<usize> + Send + Sync>;
 
@@ -84,6 +87,10 @@ impl Part<'_> {
             Self::Other { raw, .. } | Self::Structured { raw } => raw.len(),
         }
     }
+
+    fn is_structured(&self) -> bool {
+        matches!(self, Self::Structured { .. })
+    }
 }
 
 /// A result that is too long.
@@ -96,16 +103,16 @@ struct Short<'a> {
 }
 
 impl<'a> Short<'a> {
-    /// The parts of `body`, unless it fits, cannot be read, or is no finished result.
+    /// The parts of `body`, unless it fits or cannot be read. A question has none.
     fn new(body: &'a str, budget: usize) -> Option<Self> {
         let members = view::members(body).ok()?;
         let get = |key: &str| view::find(body, &members, key).map(|member| member.value.of(body));
-        if get("resultType").is_some_and(|kind| view::string(kind).as_deref() != Some("complete")) {
-            return None;
-        }
         let content = get(CONTENT).unwrap_or("[]");
-        let blocks = view::elements(content).ok()?;
-        let mut parts: Vec<Part<'a>> = blocks.iter().map(|at| part(at.of(content))).collect();
+        let mut parts: Vec<Part<'a>> = match view::elements(content) {
+            Ok(blocks) => blocks.iter().map(|at| part(at.of(content))).collect(),
+            // No client reads it; that is no way around the budget.
+            Err(_) => Some(content).filter(|raw| raw.len() > budget).map(part).into_iter().collect(),
+        };
         parts.extend(get(STRUCTURED).filter(|raw| *raw != "null").map(|raw| Part::Structured { raw }));
         let lengths: Vec<usize> = parts.iter().map(Part::bytes).collect();
         let bytes = lengths.iter().sum();
@@ -113,28 +120,23 @@ impl<'a> Short<'a> {
     }
 
     fn written(&self, uri: Option<&str>, links: bool) -> String {
-        let (mut blocks, mut kept, mut structured_goes) = (Vec::new(), 0, false);
-        for part in &self.parts {
-            let fits = part.bytes() <= self.share;
-            kept += if fits { part.bytes() } else { 0 };
-            match part {
-                Part::Text { raw, .. } | Part::Other { raw, .. } if fits => blocks.push((*raw).to_owned()),
-                Part::Text { raw, text } => {
-                    let (head, tail) = ends(text, self.share);
-                    kept += head.len() + tail.len();
-                    let mark = mark("", text.len() - head.len() - tail.len(), uri);
-                    blocks.push(with_text(raw, &format!("{head}\n{mark}\n{tail}")));
-                }
-                Part::Other { raw, kind } => blocks.push(text_block(&mark(kind, raw.len(), uri))),
-                Part::Structured { .. } if fits => {}
-                Part::Structured { raw } => {
-                    structured_goes = true;
-                    blocks.push(text_block(&mark("structured content", raw.len(), uri)));
-                }
+        let mut said = Said { uri, blocks: Vec::new(), kept: 0, marks: 0 };
+        let mut structured_goes = false;
+        let blocks = self.parts.len() - self.parts.iter().filter(|part| part.is_structured()).count();
+        for (at, part) in self.parts[..blocks].iter().enumerate() {
+            if part.bytes() > self.share && said.marks + 1 == MOST_MARKS {
+                let rest = self.parts[at..blocks].iter().map(Part::bytes).sum();
+                said.mark("", rest);
+                break;
             }
+            said.part(part, self.share);
         }
-        blocks.extend(uri.filter(|_| links).map(link));
-        self.edited(&format!("[{}]", blocks.join(",")), structured_goes, kept, uri)
+        for part in &self.parts[blocks..] {
+            structured_goes |= part.bytes() > self.share;
+            said.part(part, self.share);
+        }
+        said.blocks.extend(uri.filter(|_| links).map(link));
+        self.edited(&format!("[{}]", said.blocks.join(",")), structured_goes, said.kept, uri)
     }
 
     fn edited(&self, content: &str, structured_goes: bool, kept: usize, uri: Option<&str>) -> String {
@@ -149,6 +151,40 @@ impl<'a> Short<'a> {
         };
         let added: Vec<_> = put.into_iter().filter(|(key, _)| find(key).is_none()).collect();
         edit_object(self.body, Span::new(0, self.body.len()), &members, change, &added)
+    }
+}
+
+/// What is left of a result.
+struct Said<'u> {
+    uri: Option<&'u str>,
+    blocks: Vec<String>,
+    kept: usize,
+    marks: usize,
+}
+
+impl Said<'_> {
+    /// A part, if it has at most `share` bytes; else what may stay of it.
+    fn part(&mut self, part: &Part<'_>, share: usize) {
+        let fits = part.bytes() <= share;
+        self.kept += if fits { part.bytes() } else { 0 };
+        match part {
+            Part::Text { raw, .. } | Part::Other { raw, .. } if fits => self.blocks.push((*raw).to_owned()),
+            Part::Text { raw, text } => {
+                let (head, tail) = ends(text, share);
+                self.kept += head.len() + tail.len();
+                self.marks += 1;
+                let mark = mark("", text.len() - head.len() - tail.len(), self.uri);
+                self.blocks.push(with_text(raw, &format!("{head}\n{mark}\n{tail}")));
+            }
+            Part::Other { raw, kind } => self.mark(kind, raw.len()),
+            Part::Structured { .. } if fits => {}
+            Part::Structured { raw } => self.mark("structured content", raw.len()),
+        }
+    }
+
+    fn mark(&mut self, kind: &str, bytes: usize) {
+        self.marks += 1;
+        self.blocks.push(text_block(&mark(kind, bytes, self.uri)));
     }
 }
 
@@ -242,8 +278,37 @@ mod tests {
         assert_eq!(cut(&json!({"content": [text("abcdef")]}), 6, None, true), None);
         assert_eq!(cut(&json!({"content": [text("\n\n\n\n")]}), 4, None, true), None, "bytes as a model reads them");
         assert_eq!(cut(&json!({"content": []}), 1, None, true), None);
-        let asks = json!({"resultType": "input_required", "content": [text("abcdef")]});
+        let asks = json!({"resultType": "input_required", "inputRequests": {"a": {"method": "elicitation/create"}}});
         assert_eq!(cut(&asks, 1, None, true), None);
+    }
+
+    #[test]
+    fn no_form_of_a_result_is_a_way_around_the_budget() {
+        for kind in ["complete", "input_required", "task", "whatever"] {
+            let result = json!({"resultType": kind, "content": [text("abcdef")]});
+            assert!(cut(&result, 1, None, true).is_some(), "{kind}");
+        }
+        for content in [json!(null), json!({}), json!("x")] {
+            let result = json!({"content": content, "structuredContent": {"k": "0123456789"}});
+            let short = cut(&result, 10, None, false).expect("cut");
+            assert_eq!((short["content"].as_array().map(Vec::len), short.get(STRUCTURED)), (Some(1), None), "{result}");
+        }
+        let short = cut(&json!({"content": "0123456789"}), 5, None, false).expect("cut");
+        assert_eq!(short["content"].as_array().map(Vec::len), Some(1));
+    }
+
+    #[test]
+    fn marks_do_not_outgrow_what_they_stand_for() {
+        let blocks: Vec<Value> = (0..5_000).map(|_| text("ab")).collect();
+        let mut result = json!({"content": blocks});
+        let short = cut(&result, 100, Some("t://1"), false).expect("cut");
+        assert_eq!(short["content"].as_array().map(Vec::len), Some(MOST_MARKS));
+        let last = short["content"][MOST_MARKS - 1]["text"].as_str().expect("text").to_owned();
+        assert!(last.starts_with("… [9970 bytes left out"), "{last}");
+        assert_eq!(short["_meta"][TRUNCATED]["bytes"], 10_000);
+        result["content"].as_array_mut().expect("blocks").truncate(3);
+        let short = cut(&result, 3, None, false).expect("cut");
+        assert_eq!(short["content"].as_array().map(Vec::len), Some(3));
     }
 
     #[test]

@@ -226,7 +226,8 @@ impl Catalog {
 
     /// Grows with each change; equal epochs mean an equal catalog.
     pub fn epoch(&self) -> u64 {
-        self.index.load().epoch
+        // What is held back is in no list, so a person's word about that makes another catalog too.
+        self.index.load().epoch + self.pins.get().map_or(0, |pins| pins.changes())
     }
 
     /// The servers a face shows, in order.
@@ -254,9 +255,11 @@ impl Catalog {
 
     /// The items of one kind that a face shows, before policy, in order; and the epoch they are of.
     pub fn items(&self, face: &Face, kind: ItemKind) -> (u64, Vec<Arc<Item>>) {
+        // Before the items: what comes in between makes the list look old, not new.
+        let epoch = self.epoch();
         let index = self.index.load();
         let shown = index.items.iter().filter(|item| item.kind == kind && shows(face, &item.server));
-        (index.epoch, shown.cloned().collect())
+        (epoch, shown.cloned().collect())
     }
 
     /// The item a target means on a face.

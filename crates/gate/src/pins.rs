@@ -9,6 +9,7 @@ use crate::refusal::Refusal;
 use crate::words::{ItemKind, ServerName};
 use arc_swap::ArcSwap;
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// What was agreed to, and what of the rest is held back.
@@ -16,6 +17,8 @@ pub struct Pins {
     now: ArcSwap<Known>,
     keeper: Arc<dyn LockKeeper>,
     policy: Arc<Policy>,
+    /// How often the file said something else than before.
+    changes: AtomicU64,
     /// Held while the next state is made. It guards no data.
     changing: Mutex<()>,
 }
@@ -50,7 +53,7 @@ impl Pins {
     /// Pins as `lock` has them; what is new is handed to `keeper`, with the class that `policy` gives it.
     pub fn new(lock: Lock, keeper: Arc<dyn LockKeeper>, policy: Arc<Policy>) -> Self {
         let now = ArcSwap::from_pointee(Known { lock, ..Known::default() });
-        Self { now, keeper, policy, changing: Mutex::new(()) }
+        Self { now, keeper, policy, changes: AtomicU64::new(0), changing: Mutex::new(()) }
     }
 
     /// Sees everything that is listed now. A tool nobody agreed to yet is pinned, unless something speaks against it.
@@ -105,9 +108,7 @@ impl Pins {
         if item.kind != ItemKind::Tool {
             return None;
         }
-        if self.keeper.may_have_changed() {
-            self.reload();
-        }
+        self.follow();
         let held = self.now.load().held(item)?;
         if !self.reload() {
             return Some(held);
@@ -115,16 +116,37 @@ impl Pins {
         self.now.load().held(item)
     }
 
+    /// Grows with each change of the file that was taken over.
+    pub fn changes(&self) -> u64 {
+        self.follow();
+        self.changes.load(Ordering::Relaxed)
+    }
+
+    fn follow(&self) {
+        if self.keeper.may_have_changed() {
+            self.reload();
+        }
+    }
+
     /// Takes over what another process wrote into the file. A file that cannot be read changes nothing.
     fn reload(&self) -> bool {
         let _turn = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(mut lock) = self.keeper.reload() else { return false };
-        let Known { mut flagged, mut own, .. } = Known::clone(&self.now.load());
+        let before = self.now.load();
+        let Known { mut flagged, mut own, .. } = Known::clone(&before);
         flagged.retain(|(server, tool), _| lock.pin(server.as_str(), tool).is_none());
         own.retain(|(server, tool), pin| lock.add(server.as_str(), tool, pin.clone()));
+        let same = hashes(&before.lock).eq(hashes(&lock));
         self.now.store(Arc::new(Known { lock, flagged, own }));
+        self.changes.fetch_add(u64::from(!same), Ordering::Relaxed);
         true
     }
+}
+
+/// What is pinned, in the order of the file.
+fn hashes(lock: &Lock) -> impl Iterator<Item = (&str, &str, &DefinitionHash)> {
+    let servers = lock.servers.iter();
+    servers.flat_map(|(server, pins)| pins.tools.iter().map(move |(tool, pin)| (&**server, &**tool, &pin.hash)))
 }
 
 /// What speaks against tools because of each other, enough to hold them back.

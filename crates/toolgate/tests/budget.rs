@@ -87,3 +87,17 @@ fn long_definitions_are_listed_in_short_where_it_is_asked_for_and_arguments_meet
     let refused = ok(&mut setup.client(&[]), "tools/call", &json!({"name": "h__echo", "arguments": {"text": 1}}));
     assert_eq!(refused["isError"], true, "{refused}");
 }
+
+#[test]
+fn whoever_reads_a_whole_result_has_read_what_strangers_wrote() {
+    let rule = "[[policy.rules]]\nserver = \"h\"\ntool = \"echo\"\nwhen = { tainted = true }\noutcome = \"deny\"\n";
+    let setup = limited().top(rule);
+    let mut client = setup.client(&[]);
+    let echo = |client: &mut Client| {
+        ok(client, "tools/call", &json!({"name": "h__echo", "arguments": {"text": "x"}}))["isError"] == true
+    };
+    let cut = big(&mut client, 50_000);
+    assert!(!echo(&mut client), "its own servers are no strangers");
+    ok(&mut client, "resources/read", &json!({"uri": cut["_meta"]["toolgate/truncated"]["uri"]}));
+    assert!(echo(&mut client), "a kept result may hold the words of any server");
+}

@@ -200,13 +200,16 @@ pub const TOOLS: [&str; 18] = [
     "pose",
 ];
 
-/// A tool; `region` wants an argument as a header, `bad` wants one that cannot be.
+/// A tool; `region` wants an argument as a header, `bad` wants one that cannot be, `error` and `fault` promise structure.
 fn definition(tool: &str) -> String {
     let schema = match tool {
         "region" | "never" => r#"{"type":"object","properties":{"region":{"type":"string","x-mcp-header":"Region"}}}"#,
         "bad" => r#"{"type":"object","properties":{"list":{"type":"array","x-mcp-header":"List"}}}"#,
         _ => r#"{"type":"object"}"#,
     };
+    if let "error" | "fault" = tool {
+        return format!(r#"{{"name":"{tool}","inputSchema":{schema},"outputSchema":{{"type":"object"}}}}"#);
+    }
     format!(r#"{{"name":"{tool}","inputSchema":{schema}}}"#)
 }
 

@@ -1,10 +1,11 @@
 //! Conversations on standard input and output, as transcripts.
 
 use crate::common::{PATIENCE, World, options, wire};
-use downstream::Options;
+use downstream::{Budgets, Options};
 use gate::{Face, ItemKind, ReplyKind, ServerName, Unmasked};
 use serde_json::{Value, json};
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, DuplexStream, Lines, ReadHalf, WriteHalf};
 use tokio::task::JoinHandle;
@@ -123,6 +124,25 @@ async fn one_server_alone_speaks_with_its_own_instructions_and_names() {
     );
     assert!(tools["result"].get("resultType").is_none());
     assert!(client.call("echo").await["result"].is_object());
+}
+
+/// Clients refuse a result without the structure that its tool promised, and what is too long has to go whole.
+#[tokio::test]
+async fn a_tool_with_a_budget_promises_no_structure() {
+    let bytes = |server: &ServerName, tool: &str| (server.as_str() == "a" && tool == "error").then_some(9);
+    let budgets = Budgets { bytes: Arc::new(bytes), results: None };
+    for (budgets, want) in [
+        (None, &["a__error", "a__fault", "b__error", "b__fault"][..]),
+        (Some(budgets), &["a__fault", "b__error", "b__fault"]),
+    ] {
+        let mut client = Client::with(World::new(), Options { budgets, ..options(Face::All) });
+        client.shake("2025-11-25").await;
+        let tools = client.ask("tools/list", json!({})).await;
+        let tools = tools["result"]["tools"].as_array().expect("a list").iter();
+        let promising: Vec<_> =
+            tools.filter(|tool| tool.get("outputSchema").is_some()).map(|tool| &tool["name"]).collect();
+        assert_eq!(promising, want);
+    }
 }
 
 #[tokio::test]

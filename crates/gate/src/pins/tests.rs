@@ -72,8 +72,10 @@ fn what_is_suspicious_is_not_pinned_and_runs_once_a_person_approved_it() {
     let hash = DefinitionHash::of(POISON.as_bytes()).expect("JSON");
     let mut lock = Lock::default();
     lock.set("s", "add", Pin { hash, class: PinClass::Write, exposed: "s__add".into(), since: "".into() });
+    let before = pins.changes();
     *file.written.lock().expect("not poisoned") = Some(lock);
     assert!(pins.held(&poisoned).is_none(), "approved in another process");
+    assert!(pins.changes() > before, "and is listed from now on");
 }
 
 #[test]
