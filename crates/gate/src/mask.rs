@@ -27,8 +27,8 @@ mod withhold;
 use crate::words::{Place, Reply, ReplyKind, ServerName, Wire};
 use aho_corasick::{AhoCorasick, MatchKind};
 use bytes::Bytes;
-use memchr::memmem;
 use detect::{Exhausted, Known, Work};
+use memchr::memmem;
 use message::{Edit, Look};
 use options::{Custom, Judge};
 use paint::{Handle, Paint};
@@ -283,9 +283,10 @@ impl Masks {
         };
         let handle = (judge.handles && self.handles.is_some() && server.is_some()).then_some(&hand as &Handle<'_>);
         fenced(|| {
-            for _ in 0..ROUNDS {
+            for round in 0..ROUNDS {
                 let look = Look {
                     json: &wire.json,
+                    again: round > 0,
                     known: &self.known,
                     judge,
                     is_message: server.is_some(),

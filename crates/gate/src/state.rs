@@ -128,9 +128,9 @@ states! {
     /// Calls run, and it has no tools.
     NoTools = "no_tools", exit 6, Connected, "runs and has no tools",
         next "see in its documentation what it needs to show tools";
-    /// Tools of it changed since they were pinned.
-    Quarantined = "quarantined", exit 7, Connected, "has tools that changed since they were pinned",
-        next "look at what changed, `toolgate mcp schema diff NAME`, then `toolgate mcp approve NAME`";
+    /// Tools of it are held back.
+    Quarantined = "quarantined", exit 7, Connected, "has tools that are held back, changed or suspicious",
+        next "see what it is, and agree to it or not: `toolgate mcp approve NAME`";
     /// It wants a login or a token.
     AuthRequired = "auth_required", exit 3, Unauthorized, "wants a login or a token",
         next "log in, `toolgate mcp login NAME`, or set the variable its `bearer_token_env_var` names";

@@ -147,7 +147,12 @@ impl LockFile {
     fn write(&self, lock: &Lock) -> Result<(), LockError> {
         // Whoever keeps it under version control may have put a link in its place.
         let path = fs::canonicalize(&self.path).unwrap_or_else(|_| self.path.clone());
-        replace(&path, lock.to_text().as_bytes(), 0o644).map_err(|source| self.io("write", &path, source))
+        let text = lock.to_text();
+        if text.len() as u64 > LONGEST_LOCK {
+            // Nobody could read it again: one server must not lock out all others.
+            return Err(self.io("write", &path, io::ErrorKind::FileTooLarge.into()));
+        }
+        replace(&path, text.as_bytes(), 0o644).map_err(|source| self.io("write", &path, source))
     }
 
     /// Keeps a definition that is agreed to, so that what follows it can be shown beside it.

@@ -13,7 +13,7 @@ const MOST: usize = 4096;
 /// A longer value is not remembered; its handle cannot be put back.
 const LONGEST: usize = 16 << 10;
 
-const OPEN: &str = "tg_sec_";
+pub(super) const OPEN: &str = "tg_sec_";
 
 pub(super) struct Handles {
     key: [u8; 32],

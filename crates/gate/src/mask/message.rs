@@ -8,7 +8,9 @@ use super::shadow::{Segment, Shadow};
 use super::walk::{Kind, NONE, Walk};
 use super::{Counts, decode, fields, paint};
 use crate::words::Place;
+use aho_corasick::AhoCorasick;
 use std::collections::{HashMap, HashSet};
+use std::sync::LazyLock;
 
 /// New bytes for a token.
 pub(super) type Edit = (Place, Vec<u8>);
@@ -22,9 +24,20 @@ struct Piece {
     class: Class,
 }
 
+/// What masks and handles begin with.
+static MASKS: LazyLock<AhoCorasick> = LazyLock::new(|| {
+    let masks = AhoCorasick::new(["[masked:", super::MASK, super::handles::OPEN]);
+    masks.expect("the patterns are few and short")
+});
+
+/// How far what was masked can change what is found, in bytes.
+const NEAR: usize = 1024;
+
 /// One look at one message.
 pub(super) struct Look<'a> {
     pub json: &'a [u8],
+    /// Whether all of it was looked at before, and only what was masked is new.
+    pub again: bool,
     pub known: &'a Known,
     pub judge: &'a Judge,
     /// Whether the outermost object is a message of the protocol, and not somebody's data.
@@ -43,7 +56,8 @@ impl Look<'_> {
             blobs.extend(is_blob.then_some(token));
             is_blob
         });
-        let found = detect::find(&shadow.text, self.known, self.judge, &mut work)?;
+        let settled = self.again && self.is_settled(&shadow.text, &mut work)?;
+        let found = if settled { Vec::new() } else { detect::find(&shadow.text, self.known, self.judge, &mut work)? };
         let mut pieces = Vec::new();
         found.iter().for_each(|finding| {
             split(&shadow.segments, *finding, &mut pieces, |segment, at| shadow.in_token(segment, at))
@@ -58,6 +72,21 @@ impl Look<'_> {
         }
         edits.sort_by_key(|(place, _)| place.start);
         Ok(edits)
+    }
+
+    /// Whether there is nothing to find near masks. Farther away nothing has changed since the last look.
+    fn is_settled(&self, text: &[u8], work: &mut Work) -> Result<bool, Exhausted> {
+        let masks = MASKS.find_iter(text).map(|mask| (mask.start().saturating_sub(NEAR), mask.end() + NEAR));
+        let mut masks = masks.peekable();
+        while let Some((start, mut end)) = masks.next() {
+            while let Some((_, next)) = masks.next_if(|(next, _)| *next <= end) {
+                end = next;
+            }
+            if !detect::find(&text[start..end.min(text.len())], self.known, self.judge, work)?.is_empty() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     fn raw(&self, walk: &Walk, token: u32) -> &[u8] {

@@ -223,8 +223,11 @@ impl Status {
         }
         if self.state.is_up() {
             let all = self.counts.map_or(String::new(), |counts| format!(" of {}", counts.tools));
-            let reason =
-                format!("has {}{all} tools that changed since they were pinned: {}", tools.len(), tools.join(", "));
+            let mut reason = format!("has {}{all} tools that are held back: {}", tools.len(), tools.join(", "));
+            // What else is not well stays said.
+            if let Some(before) = self.reason.take() {
+                reason = format!("{reason}; {before}");
+            }
             self = self.in_state(State::Quarantined, Some(reason));
         }
         Self { quarantined: tools, ..self }
@@ -266,7 +269,10 @@ mod tests {
         let counts = Counts { tools: 3, ..Counts::default() };
         let up = Status { counts: Some(counts), ..Status::new("x", State::Connected) }.with_quarantined(held.clone());
         assert_eq!((up.state, up.state.exit()), (State::Quarantined, 7));
-        assert_eq!(up.reason.as_deref(), Some("has 1 of 3 tools that changed since they were pinned: a"));
+        assert_eq!(up.reason.as_deref(), Some("has 1 of 3 tools that are held back: a"));
+        let ill = Status::new("x", State::Connected).in_state(State::Degraded, Some("lists no prompts".to_owned()));
+        let ill = ill.with_quarantined(held.clone());
+        assert_eq!(ill.reason.as_deref(), Some("has 1 tools that are held back: a; lists no prompts"));
         let down = Status::new("x", State::Crashed).with_quarantined(held);
         assert_eq!((down.state, down.quarantined.len()), (State::Crashed, 1));
         assert_eq!(Status::new("x", State::Connected).with_quarantined(Vec::new()).state, State::Connected);

@@ -190,3 +190,13 @@ fn a_change_of_the_file_is_asked_about_once_in_a_second() {
     ticks.0.store(2_000_007, Ordering::Relaxed);
     assert!(!keeper.may_have_changed());
 }
+
+#[test]
+fn a_server_that_lists_too_much_does_not_make_the_file_unreadable() {
+    let home = Home::new();
+    home.file().update(|lock| lock.set("s", "t", pin("a"))).expect("written");
+    let name = "x".repeat(1 << 20);
+    let too_much = home.file().update(|lock| (0..20).for_each(|n| lock.set("s", &format!("{name}{n}"), pin("b"))));
+    assert!(matches!(too_much, Err(LockError::Io { .. })));
+    assert_eq!(home.file().read().expect("a lock").pin("s", "t"), Some(&pin("a")), "as it was");
+}

@@ -16,6 +16,9 @@ use gate::{Code, Face, Fault, Item, ItemKind, ServerName};
 use mcp::view;
 use store::lock::{Collector, LockFile, rfc3339};
 
+/// How much of what a server says it is goes into the file, in characters.
+const LONGEST_VERSION: usize = 200;
+
 /// Arguments of `lock`.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
@@ -219,7 +222,11 @@ impl Seen {
         let offer = self.house.gate.catalog().offer(server);
         let info = offer.and_then(|offer| offer.server_info.clone()).unwrap_or_default();
         let info = String::from_utf8_lossy(&info);
-        let said = |key| view::member(&info, key).and_then(view::string).map(|text| Box::from(&*text));
+        let masks = self.house.gate.masks();
+        let said = |key| {
+            let text = view::member(&info, key).and_then(view::string)?;
+            Some(Box::from(pin::elided(&masks.text(&text), LONGEST_VERSION)))
+        };
         let protocol = self.house.upstream(server.as_str()).and_then(|up| match &*up.state().borrow() {
             upstream::LinkState::Ready(toolset) => Some(toolset.revision.to_string().into()),
             _ => None,
