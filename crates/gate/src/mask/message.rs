@@ -31,7 +31,7 @@ static MASKS: LazyLock<AhoCorasick> = LazyLock::new(|| {
 });
 
 /// How far what was masked can change what is found, in bytes.
-const NEAR: usize = 1024;
+const NEAR: usize = 512;
 
 /// One look at one message.
 pub(super) struct Look<'a> {
