@@ -1,6 +1,7 @@
 //! What goes out in place of a message that could not be masked.
 
 use super::Counts;
+use super::walk::{Kind, Walk};
 use crate::words::{Parts, Place, Reply, ReplyKind, Wire};
 
 /// What a person or a model reads instead.
@@ -13,7 +14,7 @@ const INTERNAL: i32 = -32603;
 pub(super) fn reply(wire: Wire, kind: ReplyKind) -> Reply {
     let mut masked = Counts::default();
     masked.add("withheld", 1);
-    let is_answer = !wire.parts.id.is_none() && !names_method(&wire);
+    let is_answer = !wire.parts.id.is_none() && method(&wire.json).is_none();
     let (wire, kind) = if is_answer { (error(&wire), ReplyKind::Error) } else { (emptied(&wire), kind) };
     Reply { wire, kind, tool_error: false, masked, item: None, continuation: None }
 }
@@ -27,36 +28,43 @@ fn error(wire: &Wire) -> Wire {
     Wire { json: json.into(), parts: Parts { id, body, ..Parts::default() } }
 }
 
-/// The message with nothing but a note in its body; a message without a known body is all note.
+/// A message that says nothing but its method and a note; one without a method is all note.
 fn emptied(wire: &Wire) -> Wire {
     let note = format!(r#"{{"level":"error","data":"{WITHHELD}","message":"{WITHHELD}"}}"#);
-    if wire.parts.body.is_none() {
+    let Some(method) = method(&wire.json).filter(|_| !wire.parts.body.is_none()) else {
         return Wire { json: note.into(), parts: Parts::default() };
-    }
-    let body = wire.parts.body.range();
-    let mut json = wire.json[..body.start].to_vec();
-    let at = pushed(&mut json, note.as_bytes());
-    let shift = at.end as i64 - body.end as i64;
-    json.extend_from_slice(&wire.json[body.end..]);
-    let moved = |place: Place| match place.start as usize >= body.end && !place.is_none() {
-        true => Place { start: (i64::from(place.start) + shift) as u32, end: (i64::from(place.end) + shift) as u32 },
-        false => place,
     };
-    Wire { json: json.into(), parts: Parts { id: moved(wire.parts.id), body: at, ..Parts::default() } }
+    // Made anew: whatever else stood beside the body was not masked either.
+    let mut json = br#"{"jsonrpc":"2.0""#.to_vec();
+    let mut id = Place::default();
+    if !wire.parts.id.is_none() {
+        json.extend_from_slice(br#","id":"#);
+        id = pushed(&mut json, wire.part(wire.parts.id));
+    }
+    json.extend_from_slice(br#","method":"#);
+    json.extend_from_slice(method);
+    json.extend_from_slice(br#","params":"#);
+    let body = pushed(&mut json, note.as_bytes());
+    json.push(b'}');
+    Wire { json: json.into(), parts: Parts { id, body, ..Parts::default() } }
+}
+
+/// The method of a message, quoted.
+fn method(json: &[u8]) -> Option<&[u8]> {
+    let walk = Walk::new(json);
+    let raw = |token: u32| walk.tokens.get(token as usize).map_or(&[][..], |token| &json[token.place.range()]);
+    let outermost = |frame: u32| walk.frame(frame).is_some_and(|frame| frame.depth == 0 && !frame.is_array);
+    let found = walk
+        .tokens
+        .iter()
+        .find(|token| token.kind == Kind::Text && outermost(token.frame) && raw(token.key) == br#""method""#);
+    found.map(|token| &json[token.place.range()])
 }
 
 fn pushed(json: &mut Vec<u8>, part: &[u8]) -> Place {
     let start = json.len() as u32;
     json.extend_from_slice(part);
     Place { start, end: json.len() as u32 }
-}
-
-/// Whether the message asks or tells instead of answering.
-fn names_method(wire: &Wire) -> bool {
-    let body = wire.parts.body.range();
-    [&wire.json[..body.start], &wire.json[body.end..]]
-        .iter()
-        .any(|rest| memchr::memmem::find(rest, b"\"method\"").is_some())
 }
 
 #[cfg(test)]
@@ -92,8 +100,13 @@ mod tests {
 
     #[test]
     fn what_asks_or_tells_loses_its_content() {
-        let (text, reply) = check(r#"{"params":{"a":"hunter2"},"method":"x","id":70}"#, "70", r#"{"a":"hunter2"}"#);
-        assert!(text.ends_with(r#","method":"x","id":70}"#));
+        let (text, reply) =
+            check(r#"{"more":"hunter2","params":{"a":"hunter2"},"method":"x","id":70}"#, "70", r#"{"a":"hunter2"}"#);
+        assert!(text.starts_with(r#"{"jsonrpc":"2.0","id":70,"method":"x","params":{"level""#), "{text}");
+        let (text, reply_of_none) =
+            check(r#"{"method":"x","params":{"method":"hunter2"},"b":1}"#, "", r#"{"method":"hunter2"}"#);
+        assert!(text.starts_with(r#"{"jsonrpc":"2.0","method":"x","params":{"level""#), "{text}");
+        assert!(reply_of_none.wire.part(reply_of_none.wire.parts.body).starts_with(br#"{"level""#));
         assert_eq!((reply.kind, reply.wire.part(reply.wire.parts.id)), (ReplyKind::Result, &b"70"[..]));
         check(r#"{"a":"hunter2"}"#, "", "");
     }
