@@ -247,7 +247,7 @@ impl Gate {
     fn start_all(&self, servers: &[ServerName]) {
         for source in servers.iter().filter_map(|server| self.sources.get(server)) {
             // A refusal is recorded; lists then go without this server.
-            let _ = self.ensure_started(source);
+            let _ = self.ensure_started(&Principal::Local, source);
         }
     }
 
@@ -284,7 +284,7 @@ impl Gate {
     /// # Errors
     /// [`Failure`] if there is no such server, or policy or ledger say no.
     pub fn start(&self, server: &ServerName) -> Result<(), Failure> {
-        self.ensure_started(self.source(server)?)
+        self.ensure_started(&Principal::Local, self.source(server)?)
     }
 
     /// What the caller of an unknown name may be told of it: names that it sees and perhaps meant. A name that
@@ -337,17 +337,17 @@ impl Gate {
             self.taints.mark(&permit.call);
         }
         let source = self.source(&permit.item.server)?;
-        self.ensure_started(source)?;
+        self.ensure_started(&permit.call.by, source)?;
         let server = permit.item.server.clone();
         Ok(self.masks.apply(&server, source.call(permit).await?))
     }
 
-    fn ensure_started(&self, source: &Arc<dyn Source>) -> Result<(), Failure> {
+    fn ensure_started(&self, by: &Principal, source: &Arc<dyn Source>) -> Result<(), Failure> {
         if source.readiness() == Readiness::Up {
             return Ok(());
         }
         let server = source.name().clone();
-        match self.policy.decide_start(&Principal::Local, &server) {
+        match self.policy.decide_start(by, &server) {
             Decision::Allow(grant) => {
                 self.recorder.start(self.fresh_id(), &server, &grant.rule().0, self.policy.digest())?;
                 source.start(StartPermit { server });

@@ -43,6 +43,15 @@ impl Setup {
         self.0.cmd(env!("CARGO_BIN_EXE_toolgate"), args).run()
     }
 
+    /// The file of an approver's secret, made when it is first wanted.
+    fn secret(&self) -> String {
+        let file = self.0.codex().with_file_name("approver.secret");
+        if !file.exists() {
+            self.run(&["approvals", "secret", "--new", "--out", file.to_str().expect("text")]).ok();
+        }
+        file.display().to_string()
+    }
+
     /// How each tool stands, as `lock` says; and whether it ended well.
     fn states(&self, args: &[&str]) -> (Vec<String>, Option<i32>) {
         let output = self.run(&[&["mcp", "lock", "--json"], args].concat());
@@ -77,7 +86,7 @@ fn a_changed_tool_is_told_shown_and_approved() {
     assert_ne!(refused.status, Some(0), "nobody was asked: {refused:#?}");
     assert_eq!(setup.states(&["--check"]).1, Some(1));
 
-    let approved = setup.run(&["mcp", "approve", "fx", "--yes"]).ok();
+    let approved = setup.run(&["mcp", "approve", "fx", "--secret-file", &setup.secret()]).ok();
     assert!(approved.contains("/description") && approved.contains("Adds num\\u{200b}bers."), "{approved}");
     assert_eq!(setup.states(&["--check"]), (vec!["add pinned".to_owned(), "sub pinned".to_owned()], Some(0)));
     assert!(setup.run(&["mcp", "approve", "fx"]).ok().contains("Nothing"));
@@ -89,7 +98,8 @@ fn what_toolgate_started_approves_nothing() {
     setup.run(&["mcp", "lock"]).ok();
     setup.offer(&[tool("add", "Adds all numbers.")]);
     // A server that calls the command line, as a server of this gate would: with the gate among its ancestors.
-    let inner = format!("{} mcp approve fx --yes; echo $? > verdict", env!("CARGO_BIN_EXE_toolgate"));
+    let (program, secret) = (env!("CARGO_BIN_EXE_toolgate"), setup.secret());
+    let inner = format!("{program} mcp approve fx --secret-file {secret}; echo $? > verdict");
     let config = setup.0.read("config.toml");
     let home = setup.0.codex();
     setup.0.write("inner.sh", format!("export CODEX_HOME={}\n{inner}\n", home.display()));
@@ -113,7 +123,7 @@ fn a_poisoned_tool_is_not_pinned_by_first_use_nor_by_lock() {
     setup.run(&["mcp", "tools"]).ok();
     assert_eq!(setup.states(&[]).0, ["add pinned", "sum suspicious"]);
     assert!(!setup.0.read("toolgate.lock").contains("tools.sum"));
-    let told = setup.run(&["mcp", "approve", "fx", "sum", "--yes", "--json"]).json();
+    let told = setup.run(&["mcp", "approve", "fx", "sum", "--secret-file", &setup.secret(), "--json"]).json();
     assert!(told["approved"][0]["findings"].as_array().is_some_and(|found| !found.is_empty()), "{told}");
     assert_eq!(setup.states(&["--check"]).1, Some(0));
 }

@@ -103,7 +103,12 @@ impl Approvals {
     ) -> Result<Settled, Refusal> {
         let settled = self.desk.settle(id, verdict.clone()).await.map_err(no_desk)?;
         if let Settled::Now(approval) = &settled {
-            recorder.approval(self.ids.fresh(), approval, Phase::of(verdict.yes))?;
+            let recorded = recorder.approval(self.ids.fresh(), approval, Phase::of(verdict.yes));
+            if recorded.is_err() && verdict.yes {
+                // Used up: it shall not count later either, when the record can be written again.
+                self.desk.spend(id, approval.digest, verdict.at).await.map_err(no_desk)?;
+            }
+            recorded?;
         }
         Ok(settled)
     }

@@ -17,6 +17,8 @@ use uuid::Uuid;
 struct World {
     events: Mutex<Vec<String>>,
     full: AtomicBool,
+    /// The disk takes no event with this text in it.
+    refuses: Mutex<Option<&'static str>>,
     seen: Mutex<Vec<String>>,
     up: AtomicBool,
     hang: AtomicBool,
@@ -55,7 +57,9 @@ fn word(event: &serde_json::Value) -> String {
 
 impl Ledger for World {
     fn append(&self, event: &[u8]) -> Result<Position, LedgerError> {
-        if self.full.load(Ordering::Relaxed) {
+        let text = String::from_utf8_lossy(event);
+        let refuses = *self.refuses.lock().expect("not poisoned");
+        if self.full.load(Ordering::Relaxed) || refuses.is_some_and(|refused| text.contains(refused)) {
             return Err(LedgerError("no space left".to_owned()));
         }
         self.events.lock().expect("not poisoned").push(String::from_utf8_lossy(event).into_owned());

@@ -24,18 +24,16 @@ use store::lock::rfc3339;
   toolgate mcp approve github --secret-file ~/.approver
 
 Shows what changed in the tools of a server that are held back, and what speaks against them, and asks at the
-terminal whether they may run as they are now. `--yes` does not ask; a command that toolgate started is refused
-either way, so that no tool agrees to itself.")]
+terminal whether they may run as they are now; where there is no terminal, the approver's secret proves the person
+(`toolgate approvals secret`). A command that toolgate started is refused either way, so that no tool agrees to
+itself.")]
 pub struct ApproveArgs {
     /// The server.
     name: String,
     /// Its tools, by their bare names; all that are held back if left out.
     tools: Vec<String>,
-    /// Do not ask.
-    #[arg(long)]
-    yes: bool,
     /// A file with the approver's secret, instead of a terminal.
-    #[arg(long, value_name = "FILE", conflicts_with = "yes")]
+    #[arg(long, value_name = "FILE")]
     secret_file: Option<PathBuf>,
 }
 
@@ -66,9 +64,7 @@ fn approve(args: &ApproveArgs, seen: &Seen, cx: &Context) -> Result<(), Failure>
     let one = changes.len() == 1;
     let question =
         format!("Let {} run as {} now?", if one { "it" } else { "them" }, if one { "it is" } else { "they are" });
-    if !args.yes {
-        person::prove(cx, args.secret_file.as_deref(), &[], &lines, &question)?;
-    }
+    person::prove(cx, args.secret_file.as_deref(), &[], &lines, &question)?;
     let now = rfc3339(System.wall_micros());
     for change in &changes {
         seen.file.keep_definition(&change.pin.hash, &change.item.definition).map_err(wire::lock_failure)?;

@@ -233,8 +233,12 @@ async fn nobody_is_worn_down_by_questions() {
 async fn an_answer_that_cannot_be_recorded_does_not_count() {
     let world = World::fresh();
     let (gate, _ends, approval) = asked(&world).await;
-    world.full.store(true, Ordering::Relaxed);
+    // The disk takes the attempt, but not the answer it rests on.
+    *world.refuses.lock().expect("not poisoned") = Some("approved");
     let claim = Claim { approval, answer: Some(Answer::Yes), round: None };
-    assert_eq!(outcome(&gate, again(&gate, claim)).await, "store.unavailable");
+    assert_eq!(outcome(&gate, again(&gate, claim.clone())).await, "store.unavailable");
     assert_eq!(runs(&world), 0);
+    *world.refuses.lock().expect("not poisoned") = None;
+    assert_eq!(outcome(&gate, again(&gate, claim)).await, "Spent");
+    assert_eq!(runs(&world), 0, "it does not count later either");
 }
