@@ -145,7 +145,8 @@ pub struct Masks {
     handles: Option<handles::Handles>,
 }
 
-/// A text that goes through the masks again is not masked again; the passes it can take until then.
+/// A text that goes through the masks again is not masked again; the passes it can take until then. One that takes more
+/// is withheld.
 const ROUNDS: usize = 8;
 
 impl Masks {
@@ -223,10 +224,10 @@ impl Masks {
                 let (mut work, mut counts) = (Work::for_bytes(now.len()), Counts::default());
                 match paint::text(&now, &self.known, &self.default, &self.paint(None), &mut work, &mut counts)? {
                     Some(masked) => now = masked,
-                    None => break,
+                    None => return Ok(()),
                 }
             }
-            Ok(())
+            Err(Exhausted)
         });
         match done {
             Some(()) => String::from_utf8_lossy(&now).into_owned().into(),
@@ -294,11 +295,11 @@ impl Masks {
                 };
                 let edits = look.edits(counts)?;
                 if edits.is_empty() {
-                    break;
+                    return Ok(wire);
                 }
                 wire = replace(&wire, &edits);
             }
-            Ok(wire)
+            Err(Exhausted)
         })
     }
 

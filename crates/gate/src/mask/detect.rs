@@ -8,6 +8,7 @@ use super::rules::{self, CARD, Class, EMAIL, Found, JWT, Lead, NATIONAL_ID, PRIV
 use super::{decode, email, fields, number, pem};
 use aho_corasick::AhoCorasick;
 use memchr::memmem;
+use std::ops::Range;
 
 /// Something to mask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -128,14 +129,28 @@ fn custom(text: &[u8], known: &Known, work: &mut Work, found: &mut Vec<Finding>)
         work.spend(text.len())?;
         let class = (rules::count() + at) as Class;
         let hits = custom.regex.captures_iter(text).filter_map(|hit| hit.get(1).or_else(|| hit.get(0)));
-        found.extend(hits.filter(|hit| !hit.is_empty()).map(|hit| Finding {
-            start: hit.start(),
-            end: hit.end(),
-            class,
-        }));
+        let hits = hits.filter(|hit| !hit.is_empty() && !is_in_mask(text, hit.range(), known));
+        found.extend(hits.map(|hit| Finding { start: hit.start(), end: hit.end(), class }));
     }
     Ok(())
 }
+
+/// Whether the place lies within a mask of ours, which an operator's pattern may fit as well.
+fn is_in_mask(text: &[u8], place: Range<usize>, known: &Known) -> bool {
+    const OPEN: &[u8] = b"[masked:";
+    let from = place.start.saturating_sub(LONGEST_MASK);
+    let Some(open) = memmem::rfind(&text[from..place.start + OPEN.len().min(text.len() - place.start)], OPEN) else {
+        return false;
+    };
+    let rest = &text[from + open + OPEN.len()..];
+    let Some(length) = memchr::memchr(b']', &rest[..rest.len().min(LONGEST_MASK)]) else { return false };
+    let end = text.len() - rest.len() + length + 1;
+    let is_ours = |name: &str| name.as_bytes() == &rest[..length];
+    place.end <= end && (rules::names().any(is_ours) || known.custom.iter().any(|custom| is_ours(&custom.name)))
+}
+
+/// No name of a class makes a longer mask.
+const LONGEST_MASK: usize = 128;
 
 /// A rule and the part of the text it has to look at.
 type Window = (u16, usize, usize);

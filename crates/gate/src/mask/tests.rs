@@ -276,6 +276,25 @@ fn what_is_looked_for_is_a_servers_own_and_registered_values_never_pass() {
 }
 
 #[test]
+fn a_pattern_that_fits_masks_leaves_them_and_one_that_never_ends_withholds() {
+    let custom = |name: &str, pattern: &str| CustomPattern { name: name.into(), pattern: pattern.into() };
+    let masks = |custom| masks_with(MaskOptions { custom: vec![custom], ..MaskOptions::default() });
+    let words = masks(custom("word", "[a-z]{4,}"));
+    assert_eq!(
+        words.text("some 12 [masked:other] text"),
+        "[masked:word] 12 [[masked:word]:[masked:word]] [masked:word]"
+    );
+    assert_eq!(words.text("[masked:email]"), "[masked:email]", "which is a mask");
+    let brackets = masks(custom("x", r"(\[masked:x\]|secret!)"));
+    assert_eq!(brackets.text("secret! [masked:x]"), "[masked:x] [masked:x]");
+    // What stands before it is no mask of ours, so it is masked again and again.
+    let endless = masks(custom("x", r"[^\]]\[masked:x\]|^secret!"));
+    assert_eq!(endless.text(&format!("{}secret!", "a".repeat(9))), "aaaaaaaaasecret!");
+    let (got, _) = found_by(&endless, "s", r#"["aaaaaaaaaaaaaaaaaaa[masked:x]"]"#);
+    assert!(got.contains(withhold::WITHHELD) && !got.contains("aaa"), "{got}");
+}
+
+#[test]
 fn national_numbers_are_looked_for_where_they_are_named() {
     let json = r#"["11144477735 / AB 12 34 56 C"]"#;
     assert_eq!(found(json).1, []);
