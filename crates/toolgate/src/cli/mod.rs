@@ -14,6 +14,7 @@ mod context;
 mod demo;
 mod get;
 mod grants;
+mod help;
 mod items;
 mod list;
 mod lock;
@@ -142,7 +143,7 @@ pub fn main(args: Vec<OsString>, env: Env) -> ExitCode {
     let color = Look::color_wanted(&env);
     let json = args.iter().take_while(|arg| *arg != "--").any(|arg| arg == "--json");
     let early = Ui::new(Look { json, color, quiet: false });
-    let matches = Cli::command().try_get_matches_from(args);
+    let matches = help::filled(Cli::command()).try_get_matches_from(args);
     let cli = match matches.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
         Err(error) => return finish(&early, unparsed(&early, &error)),
@@ -204,7 +205,7 @@ fn mcp_alone(cx: &Context) -> Result<(), Failure> {
     if !std::io::stdin().is_terminal() {
         return serve::run(&serve::ServeArgs::default(), cx);
     }
-    let mut command = Cli::command();
+    let mut command = help::filled(Cli::command());
     command.build();
     if let Some(mcp) = command.find_subcommand_mut("mcp") {
         cx.ui.status(&mcp.render_help().to_string());
