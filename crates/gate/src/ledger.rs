@@ -109,9 +109,19 @@ impl Phase {
     }
 }
 
+/// What has to be on record before a call that only reads. What may have effects always waits for the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Reads {
+    /// They wait for the disk too.
+    pub durable: bool,
+    /// They run even if nothing can be recorded.
+    pub unrecorded: bool,
+}
+
 /// Writes attempts, ends and refusals.
 pub struct Recorder {
     arguments: Arguments,
+    reads: Reads,
     ledger: Arc<dyn Ledger>,
     clock: Arc<dyn Clock>,
     ends: mpsc::Sender<Ending>,
@@ -143,7 +153,13 @@ impl Recorder {
     ) -> (Self, EndWriter) {
         let (sender, receiver) = mpsc::channel(in_flight);
         let writer = EndWriter { ledger: ledger.clone(), clock: clock.clone(), ends: receiver };
-        (Self { arguments, ledger, clock, ends: sender, in_flight }, writer)
+        (Self { arguments, reads: Reads::default(), ledger, clock, ends: sender, in_flight }, writer)
+    }
+
+    /// The same, with other rules for calls that only read.
+    #[must_use]
+    pub fn for_reads(self, reads: Reads) -> Self {
+        Self { reads, ..self }
     }
 
     /// Records the attempt. When this returns, the call may be made.
@@ -153,12 +169,24 @@ impl Recorder {
             TrySendError::Closed(_) => Refusal::NoRecord("the ledger is closed".to_owned()),
         })?;
         let event = events::attempt(call, item, leave, policy, &self.arguments, self.clock.wall_micros());
-        let position = self.ledger.append(&event).map_err(no_record)?;
+        let reads = leave.grant.class().read_only;
         let opened = self.clock.mono_micros();
-        let entry = Entry { id: call.id, slot: Some(slot), clock: self.clock.clone(), opened };
-        if !leave.grant.class().read_only {
+        let entry = |slot| Entry { id: call.id, slot, clock: self.clock.clone(), opened };
+        let position = match self.ledger.append(&event) {
+            Ok(position) => position,
+            Err(error) if reads && self.reads.unrecorded => {
+                tracing::error!(target: "mcp::ledger", %error, "a call that only reads runs without a record");
+                return Ok(entry(None));
+            }
+            Err(error) => return Err(no_record(error)),
+        };
+        let entry = entry(Some(slot));
+        if !reads || self.reads.durable {
             // What may have effects is on the disk before it is sent, so that no power failure hides it.
-            self.ledger.durable(position).await.map_err(no_record)?;
+            let durable = self.ledger.durable(position).await;
+            if !(reads && self.reads.unrecorded) {
+                durable.map_err(no_record)?;
+            }
         }
         Ok(entry)
     }

@@ -31,7 +31,7 @@ pub use catalog::{Catalog, Facts, Item, Listed, Naming, Offer, PrefixStyle};
 pub use code::Code;
 pub use gate::{Assembly, Feed, Gate, Permit, Restores, StartPermit};
 pub use hub::{Hub, Notice};
-pub use ledger::{Arguments, EndWriter, KeepArguments, Notes, Recorder};
+pub use ledger::{Arguments, EndWriter, KeepArguments, Notes, Reads, Recorder};
 pub use limits::Limits;
 pub use mask::{Counts, Masks, Secret, Unmasked};
 pub use pace::PaceLimits;

@@ -166,6 +166,12 @@ pub trait Desk: Send + Sync {
     fn revoke(&self, id: Uuid) -> DeskAnswer<'_, bool>;
 }
 
+/// Tells a person that a question waits.
+pub trait Bell: Send + Sync {
+    /// Rings for a question that was just laid down. Must not block, and may fail in silence.
+    fn ring(&self, question: &Approval);
+}
+
 /// Where paths really lead.
 pub trait Paths: Send + Sync + std::fmt::Debug {
     /// The path with every link on the way followed, as far as it exists; what does not exist yet is taken as

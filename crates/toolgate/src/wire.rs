@@ -1,6 +1,7 @@
 //! Puts the house together: configuration becomes options, options become rooms, rooms become a running gate.
 //! Nothing else knows every crate.
 
+mod bell;
 mod budget;
 mod doors;
 mod govern;
@@ -35,7 +36,7 @@ use crate::config::{Config, Env, Server, Startup};
 use crate::ui::{Failure, Ui};
 use gate::Code;
 use gate::ports::{LockKeeper, Source};
-use gate::{Assembly, Catalog, Gate, Hub, Masks, Policy, Recorder, Secret, ServerName};
+use gate::{Assembly, Catalog, Gate, Hub, Masks, Policy, Reads, Recorder, Secret, ServerName};
 use upstream::Upstream;
 
 /// Which servers a gate is to have.
@@ -151,7 +152,7 @@ fn build_all(
         recorder,
         masks,
         hub,
-        approvals: govern::approvals(config, approver),
+        approvals: govern::approvals(config, env, approver),
         ids: Arc::new(System),
         sources,
     });
@@ -229,6 +230,8 @@ fn recorder(
     let arguments = govern::arguments(config, masks)?;
     let audit = config.state_dir().join("audit");
     let (recorder, writer) = Recorder::new(segments, system, config.limits.max_concurrent_calls, arguments);
+    let reads = Reads { durable: config.audit.strict, unrecorded: config.audit.reads_when_broken };
+    let recorder = recorder.for_reads(reads);
     #[expect(clippy::disallowed_methods, reason = "owned by `House`, which awaits it last")]
     let ends = tokio::spawn(writer.run());
     recover_behind(audit, options::ledger_door(config)?);

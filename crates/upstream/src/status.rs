@@ -56,7 +56,11 @@ pub(crate) fn of(shared: &Shared) -> Status {
     let pid = shared.pid.load(Ordering::Relaxed);
     Status {
         since_micros: Some(shared.refused().filter(|_| link.is_up()).map_or(since, |(_, at)| at)),
-        stderr: lines.iter().skip(lines.len().saturating_sub(STDERR)).map(|line| masks.text(line).into_owned()).collect(),
+        stderr: lines
+            .iter()
+            .skip(lines.len().saturating_sub(STDERR))
+            .map(|line| masks.text(line).into_owned())
+            .collect(),
         pid: (pid != 0).then_some(pid),
         last_error: shared.last_error(),
         version_changed: shared.change.load_full().map(|change| masked(&change, masks)),

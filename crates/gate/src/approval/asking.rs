@@ -8,7 +8,7 @@ use crate::ledger::{Phase, Recorder};
 use crate::mask::Masks;
 use crate::pin::canonical;
 use crate::policy::{Grant, Question, RuleId};
-use crate::ports::{Clock, Desk, DeskError, Ids};
+use crate::ports::{Bell, Clock, Desk, DeskError, Ids};
 use crate::refusal::{Refusal, Unapproved, Why};
 use crate::words::{Call, Dialogue};
 use sha2::{Digest, Sha256};
@@ -47,6 +47,7 @@ pub struct Approvals {
     pub(crate) ids: Arc<dyn Ids>,
     /// How questions are dealt with.
     pub rules: ApprovalRules,
+    bell: Option<Arc<dyn Bell>>,
 }
 
 /// Leave that a person gave, and what the call may be continued as.
@@ -68,7 +69,13 @@ pub(crate) struct Asking<'a> {
 impl Approvals {
     /// Approvals that lie on `desk`.
     pub fn new(desk: Arc<dyn Desk>, clock: Arc<dyn Clock>, ids: Arc<dyn Ids>, rules: ApprovalRules) -> Self {
-        Self { desk, clock, ids, rules }
+        Self { desk, clock, ids, rules, bell: None }
+    }
+
+    /// The same; `bell` rings when a question is laid down.
+    #[must_use]
+    pub fn ringing(self, bell: Option<Arc<dyn Bell>>) -> Self {
+        Self { bell, ..self }
     }
 
     /// Approvals of a gate that asks nobody: what needs a person is refused.
@@ -176,6 +183,7 @@ impl Approvals {
         let approval = self.desk.open(asked).await.map_err(no_desk)?;
         if approval.id == id {
             asking.recorder.approval(asking.call.id.0, &approval, Phase::Requested)?;
+            self.bell.iter().for_each(|bell| bell.ring(&approval));
         }
         Ok(approval)
     }

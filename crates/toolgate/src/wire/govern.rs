@@ -6,13 +6,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::bell::Desktop;
 use super::options::{BUILTIN, mode};
 use super::{Modes, Selection, System, budget, requesters};
-use crate::config::{AuditArgs, Config, DataPattern, Detect, Server, ServerData, Trust};
+use crate::config::{AuditArgs, Config, DataPattern, Detect, Env, Server, ServerData, Trust};
 use crate::ui::Failure;
 use gate::mask::{CustomPattern, DataRules, MaskOptions, NationalId};
 use gate::policy::{Barred, RuleId};
-use gate::ports::{Desk, LockKeeper, Paths};
+use gate::ports::{Bell, Desk, LockKeeper, Paths};
 use gate::{
     ApprovalRules, Approvals, Arguments, Code, KeepArguments, Masks, PaceLimits, Pins, Policy, PolicySource, Restores,
     ServerName, ServerRules,
@@ -58,7 +59,7 @@ impl Approver {
 }
 
 /// How people are asked. Opens nothing: the database is made when it is first needed.
-pub fn approvals(config: &Config, approver: Approver) -> Approvals {
+pub fn approvals(config: &Config, env: &Env, approver: Approver) -> Approvals {
     let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
     let rules = ApprovalRules {
         lifetime: micros(config.approvals.timeout),
@@ -66,7 +67,10 @@ pub fn approvals(config: &Config, approver: Approver) -> Approvals {
         requesters: requesters::of_this_process(approver == Approver::Configured),
         ..ApprovalRules::default()
     };
-    Approvals::new(desk(config), Arc::new(System), Arc::new(System), rules)
+    // Who sits at this terminal is asked there.
+    let rings = config.approvals.notify && approver != Approver::Terminal;
+    let bell = rings.then(|| Desktop::of(env)).flatten().map(|bell| Arc::new(bell) as Arc<dyn Bell>);
+    Approvals::new(desk(config), Arc::new(System), Arc::new(System), rules).ringing(bell)
 }
 
 /// Where questions to people lie.

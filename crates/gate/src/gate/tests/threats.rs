@@ -179,6 +179,38 @@ async fn a_full_disk_stops_what_it_cannot_record_and_no_longer_than_it_is_full()
     assert_eq!(runs(&world), 2);
 }
 
+/// T42: reads may go on without a record where the operator says so, and nothing else may.
+#[tokio::test]
+async fn what_only_reads_may_run_unrecorded_if_the_operator_wants_it() {
+    let world = World::fresh();
+    let (gate, ends) = ready(&world);
+    let reads = crate::Reads { unrecorded: true, durable: true };
+    let gate = Gate { recorder: gate.recorder.for_reads(reads), ..gate };
+    gate.call(call(&gate, "s__echo")).await.expect("recorded");
+    world.full.store(true, Ordering::Relaxed);
+    gate.call(call(&gate, "s__echo")).await.expect("it only reads");
+    let failure = gate.call(call(&gate, "s__yes")).await.expect_err("it may have effects");
+    assert_eq!(failure.code(), Code::StoreUnavailable);
+    world.full.store(false, Ordering::Relaxed);
+    drop(gate);
+    ends.run().await;
+    let story = world.story();
+    assert_eq!(story.iter().filter(|word| word.starts_with("end:")).count(), 1, "no end without an attempt: {story:?}");
+}
+
+/// T42: a read waits for the disk where the operator says so.
+#[tokio::test]
+async fn a_strict_record_has_reads_on_the_disk_too() {
+    let world = World::fresh();
+    let (gate, _ends) = ready(&world);
+    let reads = crate::Reads { durable: true, unrecorded: false };
+    let gate = Gate { recorder: gate.recorder.for_reads(reads), ..gate };
+    gate.call(call(&gate, "s__echo")).await.expect("recorded");
+    let story = world.story();
+    let at = |word: &str| story.iter().position(|told| told == word);
+    assert!(at("attempt:echo") < at("synced:disk") && at("synced:disk").is_some(), "{story:?}");
+}
+
 /// T10: what the definition does not take is not worth trying on the server.
 #[tokio::test]
 async fn arguments_that_do_not_fit_their_schema_reach_nobody() {
