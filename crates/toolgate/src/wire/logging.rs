@@ -1,9 +1,10 @@
 //! Where log lines go: to standard error as `RUST_LOG` says, and to `$CODEX_HOME/log/toolgate.log`.
 //! Every target of ours starts with `mcp`, so `RUST_LOG=mcp=debug` shows all of them.
 
+mod rotate;
+
 use crate::config::Env;
-use std::fs::{File, OpenOptions};
-use std::os::unix::fs::OpenOptionsExt;
+use rotate::Rotating;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use tracing_subscriber::Layer;
@@ -25,7 +26,7 @@ pub enum Log {
 pub fn start_logging(env: &Env, home: &Path, log: Log) {
     let terminal = EnvFilter::new(env.filled("RUST_LOG").unwrap_or("off"));
     let to_terminal = fmt::layer().with_writer(std::io::stderr).with_ansi(false).with_filter(terminal);
-    let file = if log == Log::File { open(&log_file(home)).ok() } else { None };
+    let file = if log == Log::File { Rotating::open(log_file(home)).ok() } else { None };
     let to_file = file.map(|file| {
         let wanted = EnvFilter::new("warn,mcp=info,mcp::client=warn");
         fmt::layer().with_writer(Mutex::new(file)).with_ansi(false).with_filter(wanted)
@@ -34,12 +35,7 @@ pub fn start_logging(env: &Env, home: &Path, log: Log) {
     let _ = tracing_subscriber::registry().with(to_terminal).with(to_file).try_init();
 }
 
-/// The file that processes which serve log to. `home` is `$CODEX_HOME`.
+/// The file that processes which serve log to; older ones lie beside it, numbered. `home` is `$CODEX_HOME`.
 pub fn log_file(home: &Path) -> PathBuf {
     home.join("log").join("toolgate.log")
-}
-
-fn open(path: &Path) -> std::io::Result<File> {
-    path.parent().map_or(Ok(()), std::fs::create_dir_all)?;
-    OpenOptions::new().create(true).append(true).mode(0o600).open(path)
 }
