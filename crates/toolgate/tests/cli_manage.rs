@@ -209,6 +209,26 @@ fn list_as_json_has_codexs_shape() {
 }
 
 #[test]
+fn a_server_is_switched_off_and_on_and_its_entry_stays() {
+    let home = Home::with("# mine\n[mcp_servers.a]\ncommand = 'x' # why\n\n[mcp_servers.b]\ncommand = 'y'\n");
+    fs::write(home.path("toolgate.toml"), "[mcp_servers.b]\nenabled = true\n").unwrap();
+    let enabled = |name: &str| {
+        let told: Value = serde_json::from_str(&home.ok(&["mcp", "get", name, "--json"])).unwrap();
+        told["enabled"].as_bool().unwrap()
+    };
+    assert_eq!(home.ok(&["mcp", "disable", "a", "b"]), "'a' is disabled.\n'b' is disabled.\n");
+    assert!(!enabled("a") && !enabled("b"));
+    assert!(home.text("config.toml").starts_with("# mine\n[mcp_servers.a]\ncommand = 'x' # why\nenabled = false\n"));
+    assert_eq!(home.ok(&["mcp", "disable", "a"]), "'a' is disabled already.\n");
+    assert_eq!(home.ok(&["mcp", "enable", "b", "a"]), "'b' is enabled.\n'a' is enabled.\n");
+    assert!(enabled("a") && enabled("b"));
+    let before = home.text("config.toml");
+    let refused = home.run(&["mcp", "disable", "a", "bb"]);
+    assert_eq!(refused.code, 1, "{}", refused.err);
+    assert_eq!(home.text("config.toml"), before, "all or none");
+}
+
+#[test]
 fn secrets_are_printed_only_when_asked_for() {
     let home = Home::with(THREE);
     for args in [&["mcp", "list", "--json"][..], &["mcp", "get", "github"], &["mcp", "get", "docs", "--json"]] {

@@ -27,6 +27,7 @@ mod schema;
 mod serve;
 mod show;
 mod status;
+mod switch;
 mod test;
 mod up;
 
@@ -111,6 +112,10 @@ enum McpCommand {
     Add(add::AddArgs),
     /// Remove a server.
     Remove(remove::RemoveArgs),
+    /// Let servers be used that were disabled.
+    Enable(switch::SwitchArgs),
+    /// Keep servers from being used, without taking their entries out.
+    Disable(switch::SwitchArgs),
     /// List the tools the gate shows.
     Tools(items::ItemsArgs),
     /// List the prompts the gate shows.
@@ -185,6 +190,8 @@ fn mcp(command: McpCommand, cx: &Context) -> Result<(), Failure> {
         McpCommand::Get(args) => get::run(&args, cx),
         McpCommand::Add(args) => add::run(&args, cx),
         McpCommand::Remove(args) => remove::run(&args, cx),
+        McpCommand::Enable(args) => switch::run(&args, true, cx),
+        McpCommand::Disable(args) => switch::run(&args, false, cx),
         McpCommand::Tools(args) => items::run(&args, ItemKind::Tool, cx),
         McpCommand::Prompts(args) => items::run(&args, ItemKind::Prompt, cx),
         McpCommand::Resources(args) => items::run(&args, ItemKind::Resource, cx),

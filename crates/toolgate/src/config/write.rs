@@ -50,7 +50,7 @@ impl Writer {
         Ok(Self { home: home.to_owned(), _lock: lock })
     }
 
-    /// Edits the files of these layers and says which of them changed. All edits are worked out before the first
+    /// Edits the files of these layers, each named once, and says which of them changed. All edits are worked out before the first
     /// file is replaced, so that one that cannot be edited leaves all as they were.
     ///
     /// # Errors
