@@ -4,6 +4,7 @@
 //! attempt is written, so that ending a call can neither wait nor fail, even in a destructor.
 
 mod events;
+mod names;
 
 pub(crate) use events::hex;
 
@@ -15,6 +16,9 @@ use crate::mask::{Counts, Masks};
 use crate::ports::{Clock, Ids, Ledger, LedgerError};
 use crate::refusal::{Failure, Refusal};
 use crate::words::{Call, CallId, Reply, ReplyKind, ServerName};
+use hmac::{Hmac, KeyInit};
+use names::Names;
+use sha2::Sha256;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
@@ -70,18 +74,23 @@ pub enum KeepArguments {
 /// How arguments are recorded.
 #[derive(Clone)]
 pub struct Arguments {
-    /// How much.
-    pub keep: KeepArguments,
-    /// The key of their digests: without it a digest tells nothing, and cannot be guessed at.
-    pub key: [u8; 32],
-    /// Masks for the copy.
-    pub masks: Arc<Masks>,
+    keep: KeepArguments,
+    key: Hmac<Sha256>,
+    masks: Arc<Masks>,
+    names: Arc<Names>,
 }
 
 impl Arguments {
+    /// So much of them. `key` is that of their digests: without it a digest tells nothing, and cannot be guessed at.
+    /// `masks` are for the copy, and for names.
+    pub fn new(keep: KeepArguments, key: &[u8; 32], masks: Arc<Masks>) -> Self {
+        let key = Hmac::new_from_slice(key).expect("a key of any length will do");
+        Self { keep, key, masks, names: Arc::default() }
+    }
+
     /// Nothing of them is kept.
     pub fn nothing(masks: Arc<Masks>) -> Self {
-        Self { keep: KeepArguments::Nothing, key: [0; 32], masks }
+        Self::new(KeepArguments::Nothing, &[0; 32], masks)
     }
 }
 

@@ -5,8 +5,8 @@ use crate::approval::{Approval, ApprovalState, Leave, StandingGrant};
 use crate::catalog::Item;
 use crate::mask::Counts;
 use crate::refusal::Refusal;
-use crate::words::{Call, CallId, ItemKind, ServerName};
-use hmac::{Hmac, KeyInit, Mac};
+use crate::words::{Call, CallId, ServerName};
+use hmac::{Hmac, Mac};
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;
 use std::io::Write;
@@ -18,11 +18,9 @@ const MOST_TEXT: usize = 512;
 /// The longest masked copy of arguments that an event holds, in bytes.
 const MOST_ARGUMENTS: usize = 4 << 10;
 
-/// HMAC-SHA256, hex.
-fn keyed(key: &[u8; 32], bytes: &[u8]) -> String {
-    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("a key of any length will do");
-    mac.update(bytes);
-    hex(&mac.finalize().into_bytes())
+/// HMAC-SHA256, hex. `key` has taken its key in, which is half of the work.
+fn keyed(key: &Hmac<Sha256>, bytes: &[u8]) -> String {
+    hex(&key.clone().chain_update(bytes).finalize().into_bytes())
 }
 
 fn bounded(text: &str) -> Cow<'_, str> {
@@ -48,7 +46,7 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 
 /// An event being written. By hand, because one is written twice in every call: the member order is fixed,
 /// `event` and `id` come first, and the ledger relies on it.
-struct Event(Vec<u8>);
+pub(super) struct Event(Vec<u8>);
 
 impl Event {
     fn new(event: &str, id: CallId, ts: u64) -> Self {
@@ -57,13 +55,22 @@ impl Event {
         Self(json)
     }
 
+    /// Some members of one.
+    pub(super) fn fragment() -> Self {
+        Self(Vec::new())
+    }
+
+    pub(super) fn into_bytes(self) -> Vec<u8> {
+        self.0
+    }
+
     fn text(mut self, key: &str, text: &str) -> Self {
         self.key(key);
         serde_json::to_writer(&mut self.0, text).expect(ROOM);
         self
     }
 
-    fn text_if(self, key: &str, text: Option<&str>) -> Self {
+    pub(super) fn text_if(self, key: &str, text: Option<&str>) -> Self {
         match text {
             Some(text) => self.text(key, &bounded(text)),
             None => self,
@@ -111,14 +118,10 @@ impl Event {
     /// What was called, as every event about a call tells it.
     fn subject(self, call: &Call, item: Option<&Item>, arguments: &Arguments) -> Self {
         let trace = &call.trace;
-        self.text("by", call.by.word())
-            .text("target", call.target.word())
-            .text("asked", &bounded(&arguments.masks.text(call.target.asked())))
-            .text_if("server", item.map(|item| item.server.as_str()))
-            .text_if("name", item.map(|item| arguments.masks.text(&item.raw)).as_deref())
-            .text_if("definition", item.filter(|item| item.kind == ItemKind::Tool).map(Item::definition_hash))
+        let mut event = self.text("by", call.by.word()).text("target", call.target.word());
+        arguments.names.append(call, item, &arguments.masks, &mut event.0);
+        event
             .arguments(call, arguments)
-            .text_if("client", trace.client.as_deref().map(|name| arguments.masks.text(name)).as_deref())
             .text_if("session", trace.session.as_deref())
             .text_if("thread", trace.thread.as_deref())
             .text_if("parent_thread", trace.parent_thread.as_deref())

@@ -153,7 +153,7 @@ pub fn arguments(config: &Config, masks: &Arc<Masks>) -> Result<Arguments, Failu
         AuditArgs::None => return Ok(Arguments::nothing(masks.clone())),
     };
     let key = key(config, "audit.hmac")?;
-    Ok(Arguments { keep, key, masks: masks.clone() })
+    Ok(Arguments::new(keep, &key, masks.clone()))
 }
 
 /// One of the keys of this home, made at its first use.

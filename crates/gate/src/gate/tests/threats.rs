@@ -226,3 +226,34 @@ async fn arguments_that_do_not_fit_their_schema_reach_nobody() {
     }
     assert_eq!(runs(&world), 1);
 }
+
+/// What is kept of names is kept of the very same names, however often they are used.
+#[tokio::test]
+async fn names_on_record_are_those_of_the_call_and_masked() {
+    let world = World::fresh();
+    let (gate, _ends) = ready(&world);
+    let events = |world: &World| -> Vec<serde_json::Value> {
+        let events = std::mem::take(&mut *world.events.lock().expect("not poisoned"));
+        let events = events.iter().map(|line| serde_json::from_str::<serde_json::Value>(line).expect("JSON"));
+        events.filter(|event| event["event"] == "attempt").collect()
+    };
+    for (definition, client) in [("1", None), ("1", Some("codex")), ("2", Some("codex")), ("2", Some("token-abcdef"))] {
+        publish(&gate, vec![listed("echo", &format!(r#"{{"name":"echo","v":{definition}}}"#), reads())]);
+        for _ in 0..2 {
+            let trace = Trace { client: client.map(Into::into), ..Trace::default() };
+            gate.call(Call { trace, ..call(&gate, "s__echo") }).await.expect("allowed");
+        }
+        let told = events(&world);
+        assert_eq!(told.len(), 2);
+        let (_, items) = gate.visible(&Face::All, ItemKind::Tool);
+        for event in told {
+            assert_eq!(
+                (&event["asked"], &event["name"], &event["server"]),
+                (&"s__echo".into(), &"echo".into(), &"s".into())
+            );
+            assert_eq!(event["definition"], items[0].definition_hash(), "{definition}");
+            let masked = client.map(|name| if name.starts_with("token") { "*****" } else { name });
+            assert_eq!(event["client"].as_str(), masked);
+        }
+    }
+}
