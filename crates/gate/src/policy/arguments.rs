@@ -4,6 +4,7 @@
 
 use super::model::ArgPath;
 use super::number::Decimal;
+use super::predicate::Lookups;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -62,12 +63,14 @@ pub(super) struct Arguments<'a> {
     raw: &'a [u8],
     root: OnceCell<Found<'a>>,
     found: RefCell<HashMap<usize, Rc<Found<'a>>>>,
+    /// Where paths among them, and those that rules name, lead.
+    pub(super) lookups: Lookups,
 }
 
 impl<'a> Arguments<'a> {
     /// `raw` is the object as it came, or empty if there was none.
     pub(super) fn new(raw: &'a [u8]) -> Self {
-        Self { raw, root: OnceCell::new(), found: RefCell::default() }
+        Self { raw, root: OnceCell::new(), found: RefCell::default(), lookups: Lookups::default() }
     }
 
     /// What stands at the path that has this number.

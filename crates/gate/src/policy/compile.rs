@@ -247,7 +247,7 @@ impl Compiled {
     /// Whether its predicates hold: all of them for an allow, none surely not for the others.
     pub(super) fn accepts(&self, arguments: &Arguments<'_>, policy: &Policy) -> bool {
         self.args.iter().all(|(number, test)| {
-            match test.fit(&arguments.at(*number, &policy.paths[*number]), &policy.surroundings) {
+            match test.fit(&arguments.at(*number, &policy.paths[*number]), &policy.surroundings, &arguments.lookups) {
                 Fit::Yes => true,
                 Fit::No => false,
                 Fit::Unknown => self.outcome != Outcome::Allow,

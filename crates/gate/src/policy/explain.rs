@@ -156,7 +156,7 @@ impl Policy {
         }
         match rule.args.iter().find_map(|(number, test)| {
             let (path, found) = (&self.paths[*number], arguments.at(*number, &self.paths[*number]));
-            let fit = test.fit(&found, &self.surroundings);
+            let fit = test.fit(&found, &self.surroundings, &arguments.lookups);
             let fits = fit == Fit::Yes || (fit == Fit::Unknown && rule.outcome != Outcome::Allow);
             (!fits).then(|| unfit_argument(&path.0, &found, fit))
         }) {

@@ -8,6 +8,8 @@ use super::pattern::Pattern;
 use crate::ports::Paths;
 use serde_json::Value;
 use serde_json::value::RawValue;
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
@@ -32,6 +34,10 @@ pub(super) struct Surroundings {
     pub(super) workspace: PathBuf,
     pub(super) paths: Option<Arc<dyn Paths>>,
 }
+
+/// Where the paths of one decision lead: each is looked up once, and all rules see the same.
+#[derive(Debug, Default)]
+pub(super) struct Lookups(RefCell<HashMap<PathBuf, Option<PathBuf>>>);
 
 /// A [`Predicate`], compiled.
 #[derive(Debug)]
@@ -63,14 +69,14 @@ impl Test {
     }
 
     /// Whether `found` fits.
-    pub(super) fn fit(&self, found: &Found<'_>, at: &Surroundings) -> Fit {
+    pub(super) fn fit(&self, found: &Found<'_>, at: &Surroundings, lookups: &Lookups) -> Fit {
         match (self, found) {
             (_, Found::Opaque) => Fit::Unknown,
             (Self::Absent(absent), found) => (matches!(found, Found::Missing) == *absent).into(),
             (_, Found::Missing) => Fit::No,
             (Self::OneOf(values), found) => one_of(values, found),
             (Self::Glob(patterns), Found::Text(text)) => patterns.iter().any(|p| p.fits(text)).into(),
-            (Self::Under(roots), Found::Text(text)) => at.under(roots, text),
+            (Self::Under(roots), Found::Text(text)) => at.under(roots, text, lookups),
             (Self::HostIn(hosts), Found::Text(text)) => match host_of(text) {
                 Some(host) => hosts.iter().any(|pattern| pattern.fits(&host)).into(),
                 None => Fit::Unknown,
@@ -177,12 +183,24 @@ impl Known {
     }
 }
 
+impl Lookups {
+    fn once(&self, path: &Path, look: impl FnOnce() -> Option<PathBuf>) -> Option<PathBuf> {
+        if let Some(known) = self.0.borrow().get(path) {
+            return known.clone();
+        }
+        let found = look();
+        self.0.borrow_mut().insert(path.to_owned(), found.clone());
+        found
+    }
+}
+
 impl Surroundings {
-    fn under(&self, roots: &[PathBuf], text: &str) -> Fit {
-        let Some(path) = self.readable(text).and_then(|path| self.real(path)) else { return Fit::Unknown };
+    fn under(&self, roots: &[PathBuf], text: &str, lookups: &Lookups) -> Fit {
+        let real = |path: &Path| lookups.once(path, || self.real(path));
+        let Some(path) = self.readable(text).and_then(real) else { return Fit::Unknown };
         let (mut fit, path) = (Fit::No, path);
         for root in roots {
-            match self.real(root) {
+            match real(root) {
                 Some(root) if path.starts_with(&root) => return Fit::Yes,
                 Some(_) => {}
                 None => fit = Fit::Unknown,

@@ -8,7 +8,7 @@ use serde_json::json;
 fn check_at(predicate: &Predicate, argument: &str, at: &Surroundings, want: Fit) {
     let raw = if argument.is_empty() { "{}".to_owned() } else { format!(r#"{{"a":{argument}}}"#) };
     let found = Arguments::new(raw.as_bytes()).at(0, &ArgPath(vec!["a".to_owned()]));
-    assert_eq!(Test::new(predicate).fit(&found, at), want, "{predicate:?} {argument}");
+    assert_eq!(Test::new(predicate).fit(&found, at, &Lookups::default()), want, "{predicate:?} {argument}");
 }
 
 fn check(predicate: Predicate, argument: &str, want: Fit) {
@@ -116,4 +116,28 @@ fn a_host_that_readers_differ_on_cannot_be_judged() {
     check(good(), r#""https://good.com@evil.com/""#, No);
     check(good(), r#""good.com""#, Unknown);
     check(good(), "7", Unknown);
+}
+
+/// Leads somewhere else each time.
+#[derive(Debug, Default)]
+struct Moving(std::sync::atomic::AtomicUsize);
+
+impl Paths for Moving {
+    fn resolve(&self, path: &Path) -> Option<PathBuf> {
+        let looked = self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        Some(if looked > 1 { PathBuf::from("/elsewhere") } else { path.to_owned() })
+    }
+}
+
+#[test]
+fn a_path_leads_to_one_place_for_all_rules_of_a_decision() {
+    let moving = Arc::new(Moving::default());
+    let at = Surroundings { workspace: "/work".into(), paths: Some(moving.clone()) };
+    let arguments = Arguments::new(br#"{"p":"/work/a"}"#);
+    let path = ArgPath(vec!["p".into()]);
+    for _ in 0..3 {
+        let test = Test::new(&Predicate::Under(vec!["/work".into()]));
+        assert_eq!(test.fit(&arguments.at(0, &path), &at, &arguments.lookups), Fit::Yes);
+    }
+    assert_eq!(moving.0.load(std::sync::atomic::Ordering::Relaxed), 2, "path and root, each once");
 }

@@ -5,7 +5,7 @@ use crate::policy::arguments::Found;
 use crate::policy::host::HostPattern;
 use crate::policy::model::{ArgPath, Layer, Outcome, Predicate, Rule, When};
 use crate::policy::pattern::{covers, is_exact};
-use crate::policy::predicate::{Fit, Surroundings, Test};
+use crate::policy::predicate::{Fit, Lookups, Surroundings, Test};
 use serde_json::Value;
 use std::collections::HashMap;
 
@@ -68,7 +68,7 @@ fn may_be(predicate: &Predicate, values: &[Value]) -> bool {
     let test = Test::new(predicate);
     values.iter().any(|value| {
         let raw = serde_json::value::to_raw_value(value);
-        raw.is_ok_and(|raw| test.fit(&Found::of(&raw), &nowhere) == Fit::Yes)
+        raw.is_ok_and(|raw| test.fit(&Found::of(&raw), &nowhere, &Lookups::default()) == Fit::Yes)
     })
 }
 
