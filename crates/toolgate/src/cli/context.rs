@@ -36,9 +36,17 @@ impl Context {
     /// An override that is not `KEY=VALUE`. What is wrong in a file is a warning here; a command that runs
     /// tools asks [`Config::sound`] too.
     pub fn config(&self) -> Result<Config, Failure> {
-        let config = self.read(&self.overrides)?;
+        let config = self.read()?;
         self.warn(&config);
         Ok(config)
+    }
+
+    /// The same without a word about what is wrong, for whoever reads it again.
+    ///
+    /// # Errors
+    /// As [`Context::config`].
+    pub fn read(&self) -> Result<Config, Failure> {
+        self.read_with(&self.overrides)
     }
 
     /// Reads the files alone, for a command that edits them.
@@ -46,7 +54,7 @@ impl Context {
     /// # Errors
     /// As [`Context::config`].
     pub fn files(&self) -> Result<Config, Failure> {
-        self.read(&[])
+        self.read_with(&[])
     }
 
     /// Reads the files with another one in place of toolgate.toml, for a command that compares.
@@ -59,7 +67,7 @@ impl Context {
         Ok(resolve(layers, &self.env))
     }
 
-    fn read(&self, overrides: &[String]) -> Result<Config, Failure> {
+    fn read_with(&self, overrides: &[String]) -> Result<Config, Failure> {
         let layers = Layers::read(&self.home, overrides, &self.env).map_err(not_key_value)?;
         Ok(resolve(layers, &self.env))
     }

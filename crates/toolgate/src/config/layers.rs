@@ -19,6 +19,8 @@ pub struct Layers {
     pub(super) layers: Vec<Layer>,
     /// Not layers: they bound what the layers make.
     pub(super) managed: Vec<ManagedFile>,
+    /// Every file that was read or looked for.
+    pub(super) files: Vec<PathBuf>,
 }
 
 /// One layer.
@@ -55,14 +57,13 @@ impl Layers {
     /// # Errors
     /// As [`Layers::read`].
     pub fn read_with(home: &Path, own: &Path, overrides: &[String], env: &Env) -> Result<Self, OverrideError> {
-        let files = [(Source::Codex, home.join(CODEXS)), (Source::Toolgate, own.to_owned())].map(|(source, path)| {
-            let path: Arc<Path> = path.into();
-            file(source, &path, managed_files::read_guarded(&path, false))
-        });
-        let mut layers = Vec::from(files);
+        let mut files = vec![home.join(CODEXS), own.to_owned()];
+        let sources = [Source::Codex, Source::Toolgate];
+        let mut layers: Vec<_> = sources.into_iter().zip(&files).map(|(source, path)| guarded(source, path)).collect();
         layers.push(command_line(overrides)?);
         let workspace = std::env::current_dir().unwrap_or_default();
-        Ok(Self { home: home.to_owned(), workspace, layers, managed: managed_files::read(env) })
+        files.extend(managed_files::looked_for(env).map(|(path, ..)| path));
+        Ok(Self { home: home.to_owned(), workspace, layers, managed: managed_files::read(env), files })
     }
 
     /// The same from texts instead of files.
@@ -78,7 +79,13 @@ impl Layers {
             layer(Source::Toolgate, "toolgate.toml", toolgate),
             command_line(&overrides)?,
         ];
-        Ok(Self { home: "/home".into(), workspace: "/work/here".into(), layers, managed: Vec::new() })
+        Ok(Self {
+            home: "/home".into(),
+            workspace: "/work/here".into(),
+            layers,
+            managed: Vec::new(),
+            files: Vec::new(),
+        })
     }
 
     /// Adds managed files of these texts, the first of them Codex's.
@@ -91,6 +98,10 @@ impl Layers {
         self.managed.extend(own);
         self
     }
+}
+
+fn guarded(source: Source, path: &Path) -> Layer {
+    file(source, &path.into(), managed_files::read_guarded(path, false))
 }
 
 fn file(source: Source, path: &Arc<Path>, text: Result<String, Unread>) -> Layer {

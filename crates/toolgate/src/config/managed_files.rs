@@ -37,14 +37,20 @@ const NAMED: [(&str, Dialect); 2] =
 
 /// Reads the files at their fixed places, if they are there, and then those that variables name, which have to be.
 pub(super) fn read(env: &Env) -> Vec<ManagedFile> {
+    looked_for(env).filter_map(|(path, dialect, rank)| file(path, dialect, rank)).collect()
+}
+
+/// Where managed files can be.
+pub(super) fn looked_for(env: &Env) -> impl Iterator<Item = (PathBuf, Dialect, Rank)> {
     let fixed = FIXED.iter().map(|(path, dialect)| (PathBuf::from(path), *dialect, Rank::Fixed));
     let named =
         NAMED.iter().filter_map(|(variable, dialect)| Some((env.filled(variable)?.into(), *dialect, Rank::Named)));
-    fixed.chain(named).filter_map(|(path, dialect, rank)| file(path, dialect, rank)).collect()
+    fixed.chain(named)
 }
 
+/// Whether a file has to be there.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Rank {
+pub(super) enum Rank {
     /// Missing is fine, and only root may have written it.
     Fixed,
     /// Somebody said it is there.

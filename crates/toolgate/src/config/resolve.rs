@@ -22,7 +22,7 @@ use super::types::{Broken, Config, Gate, Limits, Origin, Server};
 
 /// Decides. Never fails: what is wrong is in `bad`, `broken` and `warnings`, and what is in `servers` can be used.
 pub fn resolve(layers: Layers, env: &Env) -> Config {
-    let Layers { home, workspace, mut layers, managed } = layers;
+    let Layers { home, workspace, mut layers, managed, files } = layers;
     let mut resolving = Resolving::default();
     let managed = resolving.managed(managed, env);
     let servers: Vec<_> = layers.iter_mut().map(|layer| (layer.source, resolving.servers_of(layer))).collect();
@@ -49,7 +49,7 @@ pub fn resolve(layers: Layers, env: &Env) -> Config {
     let data = managed.data(open_data);
     resolving.rules_in_vain(&policy);
     let Resolving { servers, bad, broken, warnings, lints } = resolving;
-    Config { home, servers, bad, broken, warnings, lints, gate, limits, policy, approvals, data, audit }
+    Config { home, files, servers, bad, broken, warnings, lints, gate, limits, policy, approvals, data, audit }
 }
 
 /// An entry as the layers make it together.

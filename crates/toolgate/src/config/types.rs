@@ -15,6 +15,8 @@ use gate::Secret;
 pub struct Config {
     /// `$CODEX_HOME`: where the files and the state are.
     pub home: PathBuf,
+    /// Every file that was read or looked for: what the configuration depends on.
+    pub files: Vec<PathBuf>,
     /// The usable servers by name, disabled ones included.
     pub servers: BTreeMap<String, Server>,
     /// Servers whose entry cannot be used; each at most once, none of them in `servers`.
