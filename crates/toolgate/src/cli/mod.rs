@@ -18,6 +18,7 @@ mod help;
 mod items;
 mod list;
 mod lock;
+mod mcp;
 mod person;
 mod policy;
 mod read;
@@ -32,7 +33,6 @@ mod test;
 mod up;
 
 use std::ffi::OsString;
-use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
@@ -44,7 +44,6 @@ pub use serve::face_options;
 use crate::config::Env;
 use crate::ui::{Failure, Look, Ui};
 use gate::Code;
-use gate::ItemKind;
 
 /// The one gate between coding agents and their tools.
 #[derive(Debug, Parser)]
@@ -76,7 +75,7 @@ struct Global {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Manage MCP servers, use them, and be one.
-    Mcp(Mcp),
+    Mcp(mcp::Mcp),
     /// Run the gate as a service over Streamable HTTP.
     Up(up::UpArgs),
     /// Show, find, verify, prove and export what is on record.
@@ -94,52 +93,6 @@ enum Command {
         /// The shell to complete for.
         shell: clap_complete::Shell,
     },
-}
-
-#[derive(Debug, Args)]
-struct Mcp {
-    #[command(subcommand)]
-    command: Option<McpCommand>,
-}
-
-#[derive(Debug, Subcommand)]
-enum McpCommand {
-    /// List the configured servers.
-    List(list::ListArgs),
-    /// Show one server.
-    Get(get::GetArgs),
-    /// Add a server.
-    Add(add::AddArgs),
-    /// Remove a server.
-    Remove(remove::RemoveArgs),
-    /// Let servers be used that were disabled.
-    Enable(switch::SwitchArgs),
-    /// Keep servers from being used, without taking their entries out.
-    Disable(switch::SwitchArgs),
-    /// List the tools the gate shows.
-    Tools(items::ItemsArgs),
-    /// List the prompts the gate shows.
-    Prompts(items::ItemsArgs),
-    /// List the resources the gate shows.
-    Resources(items::ItemsArgs),
-    /// Call a tool.
-    Call(call::CallArgs),
-    /// Read a resource.
-    Read(read::ReadArgs),
-    /// Ask servers how they are and print all that is known of them.
-    Status(status::StatusArgs),
-    /// Show the recent calls.
-    Activity(activity::ActivityArgs),
-    /// Start one server, shake hands, list, ping, and say how each step went.
-    Test(test::TestArgs),
-    /// Pin every tool as it is now, or check that nothing differs from its pin.
-    Lock(lock::LockArgs),
-    /// Show what changed in tools that are held back, and let them run as they are now.
-    Approve(approve::ApproveArgs),
-    /// Snapshot the schemas of tools, and tell what changed.
-    Schema(schema::SchemaArgs),
-    /// Serve the gate on standard input and output.
-    Serve(serve::ServeArgs),
 }
 
 /// Runs the command line `args` (the program's name first) in the environment `env`.
@@ -166,8 +119,7 @@ pub fn main(args: Vec<OsString>, env: Env) -> ExitCode {
 
 fn dispatch(command: Command, cx: &Context) -> Result<(), Failure> {
     match command {
-        Command::Mcp(Mcp { command: Some(command) }) => mcp(command, cx),
-        Command::Mcp(Mcp { command: None }) => mcp_alone(cx),
+        Command::Mcp(args) => mcp::run(args, cx),
         Command::Up(args) => up::run(&args, cx),
         Command::Audit(args) => audit::run(&args, cx),
         Command::Policy(args) => policy::run(&args, cx),
@@ -182,42 +134,6 @@ fn completions(shell: clap_complete::Shell, cx: &Context) -> Result<(), Failure>
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "toolgate", &mut script);
     cx.ui.out(&String::from_utf8_lossy(&script))
-}
-
-fn mcp(command: McpCommand, cx: &Context) -> Result<(), Failure> {
-    match command {
-        McpCommand::List(args) => list::run(&args, cx),
-        McpCommand::Get(args) => get::run(&args, cx),
-        McpCommand::Add(args) => add::run(&args, cx),
-        McpCommand::Remove(args) => remove::run(&args, cx),
-        McpCommand::Enable(args) => switch::run(&args, true, cx),
-        McpCommand::Disable(args) => switch::run(&args, false, cx),
-        McpCommand::Tools(args) => items::run(&args, ItemKind::Tool, cx),
-        McpCommand::Prompts(args) => items::run(&args, ItemKind::Prompt, cx),
-        McpCommand::Resources(args) => items::run(&args, ItemKind::Resource, cx),
-        McpCommand::Call(args) => call::run(&args, cx),
-        McpCommand::Read(args) => read::run(&args, cx),
-        McpCommand::Status(args) => status::run(&args, cx),
-        McpCommand::Activity(args) => activity::run(&args, cx),
-        McpCommand::Test(args) => test::run(&args, cx),
-        McpCommand::Lock(args) => lock::run(&args, cx),
-        McpCommand::Approve(args) => approve::run(&args, cx),
-        McpCommand::Schema(args) => schema::run(&args, cx),
-        McpCommand::Serve(args) => serve::run(&args, cx),
-    }
-}
-
-/// An agent that spawns `toolgate mcp` wants a server; a person who types it wants to know what it can do.
-fn mcp_alone(cx: &Context) -> Result<(), Failure> {
-    if !std::io::stdin().is_terminal() {
-        return serve::run(&serve::ServeArgs::default(), cx);
-    }
-    let mut command = help::filled(Cli::command());
-    command.build();
-    if let Some(mcp) = command.find_subcommand_mut("mcp") {
-        cx.ui.status(&mcp.render_help().to_string());
-    }
-    Err(Failure::new(Code::Usage, "`toolgate mcp` needs a command; without a terminal it serves"))
 }
 
 /// Help and version are answers; all else the parser says is a usage failure, worded by the parser.
