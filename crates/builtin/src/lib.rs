@@ -4,6 +4,7 @@
 //! them. Not here: anything with effects.
 
 mod answer;
+pub mod child;
 mod results;
 mod tools;
 

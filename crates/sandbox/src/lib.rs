@@ -5,8 +5,8 @@
 //! reports what happened, and its end of file tells the supervisor that toolgate is no more, however it ended.
 //! The supervisor is the subreaper of everything below it, so a process that daemonises is still found and ended.
 //!
-//! What is *not* here: an async runtime (the lifeline is a file descriptor to wait for), restarts, protocol,
-//! and any reading of configuration. This is the only crate that may contain `unsafe`.
+//! A lifeline is a file descriptor to wait for; [`Watched`] waits for it with tokio. What is *not* here: restarts,
+//! protocol, and any reading of configuration. This is the only crate that may contain `unsafe`.
 //!
 //! Linux only: subreapers, parent-death signals and `close_range` (kernel 5.9) have no equivalent elsewhere.
 
@@ -25,6 +25,7 @@ mod resolve;
 mod signals;
 mod spawn;
 mod supervise;
+mod watch;
 mod wire;
 
 pub use conceal::conceal;
@@ -32,4 +33,5 @@ pub use launch::{Child, Helper, Launch, LaunchError, Stderr, launch};
 pub use lifeline::Lifeline;
 pub use resolve::{ResolveError, resolve_program};
 pub use supervise::supervise_main;
+pub use watch::Watched;
 pub use wire::{Event, ExitKind};

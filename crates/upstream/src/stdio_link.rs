@@ -8,14 +8,12 @@ use crate::stderr;
 use crate::supervisor::Shared;
 use gate::Fault;
 use mcp::stdio::{LineReader, child_pipes, outbox};
-use sandbox::{Event, ExitKind, Launch, Lifeline, Stderr};
+use sandbox::{Event, ExitKind, Launch, Stderr, Watched};
 use std::io;
-use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite, Interest};
-use tokio::net::UnixDatagram;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -158,49 +156,22 @@ impl Process {
         self.streams.closing.cancel();
         // Whether it left by itself or not, what it started has to go as well.
         let _ = timeout(FAREWELL, exit_of(&self.lifeline)).await;
-        self.lifeline.lifeline.terminate();
+        self.lifeline.terminate();
         let gone = async { while !matches!(self.next_event().await, Event::Gone | Event::Lost) {} };
         if timeout(GRACE + FAREWELL, gone).await.is_err() {
-            self.lifeline.lifeline.kill();
+            self.lifeline.kill();
         }
     }
 
     async fn next_event(&mut self) -> Event {
-        next_event(&self.lifeline).await
-    }
-}
-
-/// A lifeline whose events can be waited for.
-struct Watched {
-    lifeline: Lifeline,
-    /// The same socket, registered with the runtime; only ever asked whether it is readable.
-    socket: UnixDatagram,
-}
-
-impl Watched {
-    fn new(lifeline: Lifeline) -> io::Result<Self> {
-        let socket = std::os::unix::net::UnixDatagram::from(lifeline.as_fd().try_clone_to_owned()?);
-        Ok(Self { socket: UnixDatagram::from_std(socket)?, lifeline })
-    }
-}
-
-/// Cancel safe: an event is taken only when it is returned.
-async fn next_event(watched: &Watched) -> Event {
-    let read = || watched.lifeline.read_event().ok_or_else(|| io::ErrorKind::WouldBlock.into());
-    loop {
-        if watched.socket.readable().await.is_err() {
-            return Event::Lost;
-        }
-        if let Ok(event) = watched.socket.try_io(Interest::READABLE, read) {
-            return event;
-        }
+        self.lifeline.next_event().await
     }
 }
 
 /// How the program ended; `None` if nobody can tell.
-async fn exit_of(watched: &Watched) -> Option<ExitKind> {
+async fn exit_of(lifeline: &Watched) -> Option<ExitKind> {
     loop {
-        match next_event(watched).await {
+        match lifeline.next_event().await {
             Event::Exited(exit) => return Some(exit),
             Event::Gone | Event::Lost => return None,
             Event::Started { .. } | Event::NotStarted { .. } => {}
