@@ -2,6 +2,7 @@
 
 pub mod cli;
 pub mod config;
+pub mod jsonc;
 pub mod ui;
 pub mod wire;
 
