@@ -10,6 +10,7 @@ pub use naming::{Naming, PrefixStyle};
 
 use crate::pin::DefinitionHash;
 use crate::pins::{Held, Pins};
+use crate::policy::Policy;
 use crate::refusal::Refusal;
 use crate::words::{Face, ItemKind, Place, ServerName, Target};
 use arc_swap::ArcSwap;
@@ -57,6 +58,21 @@ pub struct Offer {
     pub server_info: Option<Bytes>,
     /// Whether it serves resources at all, listed or not.
     pub serves_resources: bool,
+}
+
+/// What is known of a server that a renewed catalog has.
+#[derive(Debug, Clone)]
+pub enum Seen {
+    /// What was known before.
+    AsBefore,
+    /// This, or nothing: it is another server than before.
+    Anew(Option<Arc<Offer>>),
+}
+
+impl Seen {
+    pub(crate) fn is_nothing(&self) -> bool {
+        matches!(self, Self::Anew(None))
+    }
 }
 
 /// One thing of one server, under its exposed name.
@@ -151,7 +167,6 @@ impl Item {
 /// All items of all servers. Readers take a snapshot; a publisher swaps in the next one.
 pub struct Catalog {
     index: ArcSwap<Index>,
-    naming: Naming,
     /// Held while the next index is built, so that two publishers cannot lose each other's change. It guards no
     /// data, so a publisher that panicked leaves nothing half done.
     publishing: Mutex<()>,
@@ -165,10 +180,9 @@ pub const RESULTS: &str = "toolgate://results/";
 impl Catalog {
     /// An empty catalog of `servers`, in the order they are shown.
     pub fn new(servers: Vec<ServerName>, naming: Naming) -> Self {
-        let index = Index::build(1, servers.into_iter().map(|name| (name, None)).collect(), &naming);
+        let index = Index::build(1, servers.into_iter().map(|name| (name, None)).collect(), naming.into());
         Self {
             index: ArcSwap::from_pointee(index),
-            naming,
             publishing: Mutex::new(()),
             pins: OnceLock::new(),
             results: OnceLock::new(),
@@ -217,11 +231,37 @@ impl Catalog {
                 slot.1 = Some(offer);
             }
         }
-        let index = Index::build(now.epoch + 1, servers, &self.naming);
+        self.put(Index::build(now.epoch + 1, servers, now.naming.clone()));
+    }
+
+    /// From now on has these servers, in this order, and names their items like this.
+    pub(crate) fn reshape(&self, servers: Vec<(ServerName, Seen)>, naming: Naming) {
+        let _turn = self.publishing.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = self.index.load();
+        let known = |name: &ServerName| now.servers.iter().find(|(known, _)| known == name)?.1.clone();
+        let offered = |(name, seen): (ServerName, Seen)| {
+            let offer = match seen {
+                Seen::AsBefore => known(&name),
+                Seen::Anew(offer) => offer,
+            };
+            (name, offer)
+        };
+        let servers = servers.into_iter().map(offered).collect();
+        self.put(Index::build(now.epoch + 1, servers, naming.into()));
+    }
+
+    fn put(&self, index: Index) {
         if let Some(pins) = self.pins.get() {
             pins.observe(&index.items);
         }
         self.index.store(Arc::new(index));
+    }
+
+    /// From now on, classes of tools that are pinned are those of `policy`.
+    pub(crate) fn govern(&self, policy: &Arc<Policy>) {
+        if let Some(pins) = self.pins.get() {
+            pins.govern(policy.clone());
+        }
     }
 
     /// Grows with each change; equal epochs mean an equal catalog.
@@ -234,6 +274,12 @@ impl Catalog {
     pub fn servers(&self, face: &Face) -> Vec<ServerName> {
         let index = self.index.load();
         index.servers.iter().map(|(name, _)| name.clone()).filter(|name| shows(face, name)).collect()
+    }
+
+    /// Whether a face shows this server.
+    pub fn has(&self, face: &Face, server: &str) -> bool {
+        let index = self.index.load();
+        index.servers.iter().any(|(name, _)| name.as_str() == server && shows(face, name))
     }
 
     /// What `server` offers, if it was ever seen.

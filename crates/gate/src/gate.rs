@@ -1,23 +1,25 @@
 //! The one path of a call.
 
 mod permit;
+mod renewal;
 
 pub use permit::{Feed, Permit, StartPermit};
+pub use renewal::Renewal;
 
-use crate::Code;
 use crate::approval::{ApprovalId, Approvals, Asking, Leave, Settled, Verdict};
 use crate::catalog::{Catalog, Item, similar};
 use crate::hub::Hub;
 use crate::ledger::{End, Entry, Recorder};
 use crate::mask::Masks;
 use crate::pace::{Pace, PaceLimits};
-use crate::policy::{Case, Decision, Policy, matches};
+use crate::policy::{Case, Decision, Policy, Question};
 use crate::ports::{Desk, Ids, Readiness, Source};
-use crate::refusal::{Delivery, Failure, Fault, Refusal, Unapproved, Why};
+use crate::refusal::{Failure, Fault, Refusal, Unapproved, Why};
 use crate::schema::{Checker, Validators};
 use crate::taint::Taints;
 use crate::words::{Call, CallId, Face, ItemKind, Principal, Reply, ServerName, Target};
-use bytes::Bytes;
+use arc_swap::ArcSwap;
+use renewal::Rules;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -30,17 +32,14 @@ const SCHEMAS: usize = 1_024;
 /// The gate: everything between a face and the sources.
 pub struct Gate {
     catalog: Arc<Catalog>,
-    policy: Arc<Policy>,
     recorder: Recorder,
-    masks: Arc<Masks>,
     hub: Arc<Hub>,
     approvals: Approvals,
     taints: Taints,
     pace: Pace,
     schemas: Validators,
-    restores: Restores,
     ids: Arc<dyn Ids>,
-    sources: HashMap<ServerName, Arc<dyn Source>>,
+    rules: ArcSwap<Rules>,
 }
 
 /// What a gate is put together from.
@@ -68,32 +67,32 @@ impl Gate {
     pub fn new(parts: Assembly) -> Self {
         let Assembly { catalog, policy, recorder, masks, hub, approvals, ids, sources } = parts;
         let sources = sources.into_iter().map(|source| (source.name().clone(), source)).collect();
+        let (restores, pace) = (Restores::new(), PaceLimits::default());
         Self {
             catalog,
-            policy,
             recorder,
-            masks,
             hub,
             approvals,
             taints: Taints::default(),
             pace: Pace::default(),
             schemas: Validators::new(SCHEMAS),
-            restores: Restores::new(),
             ids,
-            sources,
+            rules: ArcSwap::from_pointee(Rules { policy, masks, restores, pace, sources }),
         }
     }
 
     /// The same, for conversations that may not do without bounds.
     #[must_use]
     pub fn paced(self, limits: PaceLimits) -> Self {
-        Self { pace: Pace::new(limits), ..self }
+        self.rules.rcu(|rules| Rules { pace: limits, ..Rules::clone(rules) });
+        self
     }
 
     /// The same; handles that stand for what was masked are put back in the arguments of these tools.
     #[must_use]
     pub fn restoring(self, restores: Restores) -> Self {
-        Self { restores, ..self }
+        self.rules.rcu(|rules| Rules { restores: restores.clone(), ..Rules::clone(rules) });
+        self
     }
 
     /// What there is to call.
@@ -107,8 +106,8 @@ impl Gate {
     }
 
     /// The masks, for whoever shows a server's words outside a call.
-    pub fn masks(&self) -> &Masks {
-        &self.masks
+    pub fn masks(&self) -> Arc<Masks> {
+        self.rules.load().masks.clone()
     }
 
     /// A fresh id for a call.
@@ -122,58 +121,68 @@ impl Gate {
     /// [`Failure`] when we said no or something broke. An error the server answered is a [`Reply`].
     pub async fn call(&self, call: Call) -> Result<Reply, Failure> {
         let call = Box::new(call);
+        let mut rules = self.rules.load_full();
         let item = match self.catalog.resolve(&call.face, &call.target) {
             Ok(item) => item,
             Err(refusal) => {
-                let fault = self.unseen(&call.face, &call.target);
+                let fault = self.unseen(&rules, &call.face, &call.target);
                 let refused = self.refuse(&call, None, self.told_of(&call, refusal));
                 return Err(fault.map_or(refused, Failure::Broke));
             }
         };
-        let leave = match self.leave(&call, &item).await {
+        let leave = match self.leave(&mut rules, &call, &item).await {
             Ok(leave) => leave,
             Err(refusal) => return Err(self.refuse(&call, Some(&item), refusal)),
         };
         let continuation = leave.continuation;
-        let (permit, entry) = self.open(call, item.clone(), &leave).await?;
-        let answer = self.run(permit).await.map(|reply| Reply { item: Some(item), continuation, ..reply });
+        let (permit, entry) = self.open(&rules, call, item.clone(), &leave).await?;
+        let answer = self.run(&rules, permit).await.map(|reply| Reply { item: Some(item), continuation, ..reply });
         entry.close(End::of(&answer));
         answer
     }
 
-    /// Leave for the call: by a rule, or by a person.
-    async fn leave(&self, call: &Call, item: &Arc<Item>) -> Result<Leave, Refusal> {
+    /// Leave for the call: by a rule, or by a person. Who waited for a person goes on by the rules of then.
+    async fn leave(&self, rules: &mut Arc<Rules>, call: &Call, item: &Arc<Item>) -> Result<Leave, Refusal> {
         if item.kind == ItemKind::Tool {
-            self.pace.count(call)?;
+            self.pace.count(rules.pace, call)?;
         }
-        let decision = self.policy.decide(&self.case(call, item));
+        let decision = rules.policy.decide(&self.case(call, item));
         if let Decision::Deny(denial) = decision {
             return Err(Refusal::Denied(denial));
         }
         if let Some(held) = self.catalog.held(item) {
             return Err(held.refusal());
         }
-        self.check_arguments(call, item)?;
+        self.check_arguments(rules, call, item)?;
         let question = match decision {
             Decision::Allow(grant) => return Ok(Leave { grant, continuation: None }),
             Decision::Deny(denial) => return Err(Refusal::Denied(denial)),
             Decision::Ask(question) => question,
         };
-        let (recorder, masks) = (&self.recorder, &*self.masks);
-        let asking = Asking { call, item, question, policy: self.policy.digest(), recorder, masks };
+        let (recorder, masks) = (&self.recorder, &*rules.masks);
+        let asking = Asking { call, item, question, policy: rules.policy.digest(), recorder, masks };
         // Boxed: every call moves the room for all that it might be, and few have to ask.
         let leave = Box::pin(self.approvals.ask(&asking)).await?;
-        // What was asked about must still be what runs.
-        let still = self.catalog.resolve(&call.face, &call.target);
-        if !still.is_ok_and(|now| now.definition_hash() == item.definition_hash()) {
-            let why = Why::Changed;
-            return Err(Refusal::Unapproved(Box::new(Unapproved { question: asking.question, approval: None, why })));
-        }
+        let question = asking.question;
+        *rules = self.still(rules, call, item, question)?;
         Ok(leave)
     }
 
+    /// The rules of now, if what was asked about is still what runs, and nothing more is wanted for it.
+    fn still(&self, asked: &Rules, call: &Call, item: &Item, question: Question) -> Result<Arc<Rules>, Refusal> {
+        let now = self.rules.load_full();
+        let found = self.catalog.resolve(&call.face, &call.target);
+        let same =
+            found.is_ok_and(|found| found.server == item.server && found.definition_hash() == item.definition_hash());
+        if same && (std::ptr::eq(asked, &*now) || asked.still_hold(&now, &question, &self.case(call, item))) {
+            return Ok(now);
+        }
+        let why = Why::Changed;
+        Err(Refusal::Unapproved(Box::new(Unapproved { question, approval: None, why })))
+    }
+
     /// Arguments that its own schema does not take are not worth a call, nor a person's time.
-    fn check_arguments(&self, call: &Call, item: &Item) -> Result<(), Refusal> {
+    fn check_arguments(&self, rules: &Rules, call: &Call, item: &Item) -> Result<(), Refusal> {
         let (ItemKind::Tool, Some(hash)) = (item.kind, item.canonical_hash()) else { return Ok(()) };
         let Checker::Schema(validator) = self.schemas.of(hash, &item.definition) else { return Ok(()) };
         let mistakes = validator.check(call.wire.part(call.wire.parts.arguments)).err().unwrap_or_default();
@@ -181,7 +190,7 @@ impl Gate {
             return Ok(());
         }
         // A mistake may quote what the caller sent, and names that the server chose.
-        let flaws = mistakes.iter().map(|mistake| self.masks.text(&mistake.to_string()).into_owned()).collect();
+        let flaws = mistakes.iter().map(|mistake| rules.masks.text(&mistake.to_string()).into_owned()).collect();
         Err(Refusal::BadArguments { tool: call.target.asked().to_owned(), flaws })
     }
 
@@ -211,12 +220,12 @@ impl Gate {
 
     /// What the mildest call of `item` would meet.
     fn listed(&self, item: &Item) -> Decision {
-        self.policy.decide(&Case { by: &Principal::Local, item, arguments: None, tainted: false })
+        self.rules.load().policy.decide(&Case { by: &Principal::Local, item, arguments: None, tainted: false })
     }
 
     /// What calling `item` can do, as the policy sees it.
     pub fn class(&self, item: &Item) -> crate::policy::Class {
-        self.policy.class(item)
+        self.rules.load().policy.class(item)
     }
 
     /// What of one kind `face` may see: everything the policy does not deny. With the catalog's epoch.
@@ -245,9 +254,10 @@ impl Gate {
     }
 
     fn start_all(&self, servers: &[ServerName]) {
-        for source in servers.iter().filter_map(|server| self.sources.get(server)) {
+        let rules = self.rules.load();
+        for source in servers.iter().filter_map(|server| rules.sources.get(server)) {
             // A refusal is recorded; lists then go without this server.
-            let _ = self.ensure_started(&Principal::Local, source);
+            let _ = self.ensure_started(&rules, &Principal::Local, source);
         }
     }
 
@@ -263,18 +273,15 @@ impl Gate {
 
     /// Whether there is nothing to wait for: the server's list is known, or its start has failed.
     pub fn settled(&self, server: &ServerName) -> bool {
-        let none = !self.sources.contains_key(server);
-        none || self.catalog.offer(server).is_some() || self.trouble(server).is_some()
-    }
-
-    fn trouble(&self, server: &ServerName) -> Option<Fault> {
-        self.sources.get(server)?.trouble()
+        let rules = self.rules.load();
+        let source = rules.sources.get(server);
+        source.is_none_or(|source| self.catalog.offer(server).is_some() || source.trouble().is_some())
     }
 
     /// Why the one server that a name leads to could not say whether it has it.
-    fn unseen(&self, face: &Face, target: &Target) -> Option<Fault> {
+    fn unseen(&self, rules: &Rules, face: &Face, target: &Target) -> Option<Fault> {
         match self.catalog.named_in(face, target.asked()).as_slice() {
-            [server] if self.catalog.offer(server).is_none() => self.trouble(server),
+            [server] if self.catalog.offer(server).is_none() => rules.sources.get(server)?.trouble(),
             _ => None,
         }
     }
@@ -284,7 +291,8 @@ impl Gate {
     /// # Errors
     /// [`Failure`] if there is no such server, or policy or ledger say no.
     pub fn start(&self, server: &ServerName) -> Result<(), Failure> {
-        self.ensure_started(&Principal::Local, self.source(server)?)
+        let rules = self.rules.load();
+        self.ensure_started(&rules, &Principal::Local, rules.source(server)?)
     }
 
     /// What the caller of an unknown name may be told of it: names that it sees and perhaps meant. A name that
@@ -305,51 +313,49 @@ impl Gate {
             Some(meant) => names().filter(|name| meant.iter().any(|meant| meant == name)).collect(),
         };
         // Names are a server's words.
-        let similar = similar.into_iter().map(|name| self.masks.text(name).into_owned()).collect();
+        let masks = self.masks();
+        let similar = similar.into_iter().map(|name| masks.text(name).into_owned()).collect();
         Refusal::Unknown { kind, asked, similar }
     }
 
-    async fn open(&self, mut call: Box<Call>, item: Arc<Item>, leave: &Leave) -> Result<(Permit, Entry), Failure> {
-        match self.recorder.open(&call, &item, leave, self.policy.digest()).await {
+    async fn open(
+        &self,
+        rules: &Rules,
+        mut call: Box<Call>,
+        item: Arc<Item>,
+        leave: &Leave,
+    ) -> Result<(Permit, Entry), Failure> {
+        match self.recorder.open(&call, &item, leave, rules.policy.digest()).await {
             Ok(entry) => {
                 // After it was decided and recorded: neither may see what a handle stands for.
-                if let Some(arguments) = self.restored(&call, &item) {
+                if let Some(arguments) = rules.restored(&call, &item) {
                     call.wire = call.wire.with_arguments(&arguments);
                 }
-                Ok((Permit { call, item, masks: self.masks.clone() }, entry))
+                Ok((Permit { call, item, masks: rules.masks.clone() }, entry))
             }
             Err(refusal) => Err(self.refuse(&call, Some(&item), refusal)),
         }
     }
 
-    fn restored(&self, call: &Call, item: &Item) -> Option<Bytes> {
-        let tools = self.restores.get(&item.server)?;
-        let arguments = call.wire.part(call.wire.parts.arguments);
-        if arguments.is_empty() || !tools.iter().any(|pattern| matches(pattern, &item.raw)) {
-            return None;
-        }
-        self.masks.restore(&item.server, arguments, &|_| true)
-    }
-
-    async fn run(&self, permit: Permit) -> Result<Reply, Failure> {
+    async fn run(&self, rules: &Rules, permit: Permit) -> Result<Reply, Failure> {
         // Before anything is answered: progress and questions of the call are its server's words too.
-        if self.policy.taints(&permit.item) {
+        if rules.policy.taints(&permit.item) {
             self.taints.mark(&permit.call);
         }
-        let source = self.source(&permit.item.server)?;
-        self.ensure_started(&permit.call.by, source)?;
+        let source = rules.source(&permit.item.server)?;
+        self.ensure_started(rules, &permit.call.by, source)?;
         let server = permit.item.server.clone();
-        Ok(self.masks.apply(&server, source.call(permit).await?))
+        Ok(rules.masks.apply(&server, source.call(permit).await?))
     }
 
-    fn ensure_started(&self, by: &Principal, source: &Arc<dyn Source>) -> Result<(), Failure> {
+    fn ensure_started(&self, rules: &Rules, by: &Principal, source: &Arc<dyn Source>) -> Result<(), Failure> {
         if source.readiness() == Readiness::Up {
             return Ok(());
         }
         let server = source.name().clone();
-        match self.policy.decide_start(by, &server) {
+        match rules.policy.decide_start(by, &server) {
             Decision::Allow(grant) => {
-                self.recorder.start(self.fresh_id(), &server, &grant.rule().0, self.policy.digest())?;
+                self.recorder.start(self.fresh_id(), &server, &grant.rule().0, rules.policy.digest())?;
                 source.start(StartPermit { server });
                 Ok(())
             }
@@ -359,19 +365,6 @@ impl Gate {
             }
             Decision::Deny(denial) => Err(Refusal::Denied(denial).into()),
         }
-    }
-
-    fn source(&self, server: &ServerName) -> Result<&Arc<dyn Source>, Failure> {
-        self.sources.get(server).ok_or_else(|| {
-            Failure::Broke(Fault {
-                code: Code::UpstreamNotConfigured,
-                server: server.clone(),
-                what: "is not running in this gate".to_owned(),
-                hint: Some("run `toolgate mcp list` to see which servers there are".to_owned()),
-                delivery: Delivery::NotDelivered,
-                state: crate::state::State::MissingConfig,
-            })
-        })
     }
 
     fn refuse(&self, call: &Call, item: Option<&Item>, refusal: Refusal) -> Failure {

@@ -2,6 +2,7 @@
 
 use crate::mask::{Masks, Unmasked};
 use crate::words::{ItemKind, ServerName, Wire};
+use arc_swap::ArcSwap;
 use std::sync::Arc;
 use tokio::sync::broadcast;
 
@@ -29,14 +30,24 @@ const LONGEST_NOTICE: usize = 256 << 10;
 
 /// Sends notices to all listeners. A listener that lags misses some and is told so by its receiver.
 pub struct Hub {
-    masks: Arc<Masks>,
+    masks: ArcSwap<Masks>,
     sender: broadcast::Sender<Notice>,
 }
 
 impl Hub {
     /// A hub whose listeners may lag `depth` notices behind.
     pub fn new(masks: Arc<Masks>, depth: usize) -> Self {
-        Self { masks, sender: broadcast::channel(depth).0 }
+        Self { masks: ArcSwap::new(masks), sender: broadcast::channel(depth).0 }
+    }
+
+    /// What masks servers' words outside calls.
+    pub fn masks(&self) -> Arc<Masks> {
+        self.masks.load_full()
+    }
+
+    /// From now on by other masks.
+    pub(crate) fn renew(&self, masks: Arc<Masks>) {
+        self.masks.store(masks);
     }
 
     /// From now on, what is said.
@@ -68,7 +79,7 @@ impl Hub {
             tracing::debug!(target: "mcp::client", %server, bytes = said.bytes(), "a notification was too long");
             return None;
         }
-        Some(self.masks.apply(server, said).wire)
+        Some(self.masks.load().apply(server, said).wire)
     }
 
     fn send(&self, notice: Notice) {

@@ -16,6 +16,7 @@ use crate::mask::{Counts, Masks};
 use crate::ports::{Clock, Ids, Ledger, LedgerError};
 use crate::refusal::{Failure, Refusal};
 use crate::words::{Call, CallId, Reply, ReplyKind, ServerName};
+use arc_swap::ArcSwap;
 use hmac::{Hmac, KeyInit};
 use names::Names;
 use sha2::Sha256;
@@ -76,7 +77,7 @@ pub enum KeepArguments {
 pub struct Arguments {
     keep: KeepArguments,
     key: Hmac<Sha256>,
-    masks: Arc<Masks>,
+    masks: Arc<ArcSwap<Masks>>,
     names: Arc<Names>,
 }
 
@@ -85,7 +86,7 @@ impl Arguments {
     /// `masks` are for the copy, and for names.
     pub fn new(keep: KeepArguments, key: &[u8; 32], masks: Arc<Masks>) -> Self {
         let key = Hmac::new_from_slice(key).expect("a key of any length will do");
-        Self { keep, key, masks, names: Arc::default() }
+        Self { keep, key, masks: Arc::new(ArcSwap::new(masks)), names: Arc::default() }
     }
 
     /// Nothing of them is kept.
@@ -169,6 +170,11 @@ impl Recorder {
     #[must_use]
     pub fn for_reads(self, reads: Reads) -> Self {
         Self { reads, ..self }
+    }
+
+    /// From now on by other masks.
+    pub(crate) fn renew(&self, masks: Arc<Masks>) {
+        self.arguments.masks.store(masks);
     }
 
     /// Records the attempt. When this returns, the call may be made.

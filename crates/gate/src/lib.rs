@@ -27,9 +27,9 @@ pub use approval::{
     Answer, Approval, ApprovalId, ApprovalRules, ApprovalState, Approvals, ArgPattern, CallDigest, Claim, Continuation,
     NoDesk, Process, Settled, StandingGrant, Verdict, Way,
 };
-pub use catalog::{Catalog, Facts, Item, Listed, Naming, Offer, PrefixStyle};
+pub use catalog::{Catalog, Facts, Item, Listed, Naming, Offer, PrefixStyle, Seen};
 pub use code::Code;
-pub use gate::{Assembly, Feed, Gate, Permit, Restores, StartPermit};
+pub use gate::{Assembly, Feed, Gate, Permit, Renewal, Restores, StartPermit};
 pub use hub::{Hub, Notice};
 pub use ledger::{Arguments, EndWriter, KeepArguments, Notes, Reads, Recorder};
 pub use limits::Limits;

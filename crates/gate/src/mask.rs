@@ -36,6 +36,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::LazyLock;
 
 pub use lines::{Lines, Stream};
@@ -142,7 +143,7 @@ pub struct Masks {
     off: Judge,
     default: Judge,
     servers: HashMap<ServerName, Judge>,
-    handles: Option<handles::Handles>,
+    handles: Option<Arc<handles::Handles>>,
 }
 
 /// A text that goes through the masks again is not masked again; the passes it can take until then. One that takes more
@@ -165,6 +166,13 @@ impl Masks {
         Ok(Self::build(secrets, options, custom))
     }
 
+    /// The same; handles that `elder` gave out go on to mean what they meant, if there still are any.
+    #[must_use]
+    pub fn inheriting(self, elder: &Masks) -> Self {
+        let handles = self.handles.map(|own| elder.handles.clone().unwrap_or(own));
+        Self { handles, ..self }
+    }
+
     fn build<'a>(secrets: impl IntoIterator<Item = &'a Secret>, options: MaskOptions, custom: Vec<Custom>) -> Self {
         let secrets: Vec<&str> =
             secrets.into_iter().map(Secret::expose).filter(|s| s.len() >= MIN_SECRET_BYTES).collect();
@@ -178,7 +186,7 @@ impl Masks {
             off: judge(&DataRules { detect: Detect::Off, ..DataRules::default() }),
             default: judge(&options.default),
             servers,
-            handles: options.handle_key.map(handles::Handles::new),
+            handles: options.handle_key.map(|key| Arc::new(handles::Handles::new(key))),
             known: Known { values: automaton(&plain), custom, national: options.national_ids },
         }
     }

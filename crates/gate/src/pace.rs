@@ -24,7 +24,6 @@ pub struct PaceLimits {
 /// Counts.
 #[derive(Default)]
 pub(crate) struct Pace {
-    limits: PaceLimits,
     /// Held for single map operations only.
     counts: Mutex<HashMap<Key, Count>>,
 }
@@ -41,13 +40,9 @@ struct Count {
 }
 
 impl Pace {
-    pub fn new(limits: PaceLimits) -> Self {
-        Self { limits, counts: Mutex::default() }
-    }
-
     /// Counts a call, or says that it is one too many.
-    pub fn count(&self, call: &Call) -> Result<(), Refusal> {
-        if self.limits == PaceLimits::default() {
+    pub fn count(&self, limits: PaceLimits, call: &Call) -> Result<(), Refusal> {
+        if limits == PaceLimits::default() {
             return Ok(());
         }
         let mut counts = self.counts.lock().expect("map operations do not panic");
@@ -61,10 +56,10 @@ impl Pace {
         count.repeats = if count.calls > 0 && count.last == same { count.repeats + 1 } else { 1 };
         (count.calls, count.last, count.seen) = (count.calls + 1, same, turn);
         let over = |limit: Option<NonZeroU64>, found: u64| limit.map(NonZeroU64::get).filter(|limit| found > *limit);
-        if let Some(limit) = over(self.limits.repeats, count.repeats) {
+        if let Some(limit) = over(limits.repeats, count.repeats) {
             return Err(Refusal::Exhausted { what: "the same call in a row", setting: "max_repeated_calls", limit });
         }
-        match over(self.limits.calls, count.calls) {
+        match over(limits.calls, count.calls) {
             Some(limit) => {
                 Err(Refusal::Exhausted { what: "calls in one session", setting: "max_calls_per_session", limit })
             }

@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub struct Pins {
     now: ArcSwap<Known>,
     keeper: Arc<dyn LockKeeper>,
-    policy: Arc<Policy>,
+    policy: ArcSwap<Policy>,
     /// How often the file said something else than before.
     changes: AtomicU64,
     /// Held while the next state is made. It guards no data.
@@ -53,7 +53,12 @@ impl Pins {
     /// Pins as `lock` has them; what is new is handed to `keeper`, with the class that `policy` gives it.
     pub fn new(lock: Lock, keeper: Arc<dyn LockKeeper>, policy: Arc<Policy>) -> Self {
         let now = ArcSwap::from_pointee(Known { lock, ..Known::default() });
-        Self { now, keeper, policy, changes: AtomicU64::new(0), changing: Mutex::new(()) }
+        Self { now, keeper, policy: ArcSwap::new(policy), changes: AtomicU64::new(0), changing: Mutex::new(()) }
+    }
+
+    /// From now on, classes are those of `policy`.
+    pub(crate) fn govern(&self, policy: Arc<Policy>) {
+        self.policy.store(policy);
     }
 
     /// Sees everything that is listed now. A tool nobody agreed to yet is pinned, unless something speaks against it.
@@ -93,7 +98,7 @@ impl Pins {
     }
 
     fn first(&self, item: &Item, hash: DefinitionHash) -> FirstPin {
-        let class = match self.policy.class(item) {
+        let class = match self.policy.load().class(item) {
             Class { high_impact: true, .. } => PinClass::HighImpact,
             Class { read_only: true, .. } => PinClass::Read,
             Class { .. } => PinClass::Write,

@@ -128,7 +128,6 @@ fn build_all(
     let world = Arc::new(upstream::World {
         catalog: catalog.clone(),
         hub: hub.clone(),
-        masks: masks.clone(),
         helper: sandbox::Helper { exe: PathBuf::from("/proc/self/exe"), argument: crate::SUPERVISE },
         clock: Arc::new(System),
         notes: gate::Notes { ledger: ledger.clone(), clock: Arc::new(System), ids: Arc::new(System) },

@@ -188,7 +188,7 @@ impl<'a> Collected<'a> {
         let item = read_item(self.kind, Bytes::copy_from_slice(&definition)).and_then(|item| self.accept(item));
         if let Err(why) = item {
             let server = &self.session.shared.options.name;
-            let why = shown(&why, &self.session.shared.world.masks);
+            let why = shown(&why, &self.session.shared.world.hub.masks());
             tracing::warn!(target: "mcp::client", %server, kind = ?self.kind, "dropped from a list: {why}");
         }
     }

@@ -1,7 +1,7 @@
 //! What an upstream is told when it is made. Not here: reading configuration, or defaults of it.
 
 use gate::ports::Clock;
-use gate::{Catalog, Hub, Masks, Secret, ServerName};
+use gate::{Catalog, Hub, Secret, ServerName};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio_util::task::TaskTracker;
 
 /// One server's settings, resolved.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Options {
     /// The configured name.
     pub name: ServerName,
@@ -38,7 +38,7 @@ pub struct Options {
 }
 
 /// How a server is reached.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Transport {
     /// A child process that speaks over its standard input and output.
     Stdio(StdioOptions),
@@ -47,7 +47,7 @@ pub enum Transport {
 }
 
 /// A child process.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct StdioOptions {
     /// The program, a name or a path.
     pub program: OsString,
@@ -69,7 +69,7 @@ impl std::fmt::Debug for StdioOptions {
 }
 
 /// An HTTP endpoint.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct HttpOptions {
     /// Where it is.
     pub url: String,
@@ -121,10 +121,8 @@ pub struct ClientInfo {
 pub struct World {
     /// Told what servers list.
     pub catalog: Arc<Catalog>,
-    /// Told what servers say outside calls.
+    /// Told what servers say outside calls; its masks are those of all that is shown of their words.
     pub hub: Arc<Hub>,
-    /// Masks what of a server's words is shown outside calls.
-    pub masks: Arc<Masks>,
     /// How child processes are supervised.
     pub helper: sandbox::Helper,
     /// Tells when a state began.

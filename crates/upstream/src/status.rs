@@ -32,7 +32,7 @@ pub fn at_rest(state_dir: &Path, options: &Options, masks: &Masks) -> Status {
 
 /// The report of a link.
 pub(crate) fn of(shared: &Shared) -> Status {
-    let (options, masks) = (&shared.options, &shared.world.masks);
+    let (options, masks) = (&shared.options, &*shared.world.hub.masks());
     let offer = shared.world.catalog.offer(&options.name);
     let (mut state, mut fault, since) = shared.standing();
     if let Some((refused, _)) = shared.refused().filter(|_| state.is_up()) {
@@ -71,7 +71,7 @@ pub(crate) fn of(shared: &Shared) -> Status {
 
 /// Its tools that are held back, by their own names.
 fn held(shared: &Shared) -> Vec<String> {
-    let (catalog, masks) = (&shared.world.catalog, &shared.world.masks);
+    let (catalog, masks) = (&shared.world.catalog, shared.world.hub.masks());
     let (_, tools) = catalog.items(&Face::Only(shared.options.name.clone()), ItemKind::Tool);
     tools.iter().filter(|tool| catalog.held(tool).is_some()).map(|tool| masks.text(&tool.raw).into_owned()).collect()
 }

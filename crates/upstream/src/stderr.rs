@@ -43,7 +43,8 @@ pub(crate) async fn drain(shared: Arc<Shared>, stderr: OwnedFd) {
     let Ok(pipe) = pipe::Receiver::from_owned_fd(stderr) else { return };
     let mut reader = BufReader::new(pipe);
     // A key may run over many lines.
-    let mut masks = shared.world.masks.lines();
+    let masks = shared.world.hub.masks();
+    let mut masks = masks.lines();
     let longest = shared.options.limits.stderr_line_bytes.min(BYTES);
     let mut line = Vec::new();
     loop {

@@ -20,11 +20,12 @@ use gate::state::{Change, Last, Versions};
 use gate::{Delivery, Fault, ItemKind, Offer, State};
 use mcp::Era;
 use mcp::view;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 /// What the handle, the task and the conversation of one upstream share.
 pub(crate) struct Shared {
@@ -45,6 +46,10 @@ pub(crate) struct Shared {
     pub change: ArcSwapOption<Change>,
     /// Why the last call was refused by a server that needs no process, and since when calls are.
     refused: ArcSwapOption<(Fault, u64)>,
+    /// Calls that were begun and have not ended.
+    pub calls: TaskTracker,
+    /// Not part of the gate any more: nothing starts it again, and what it lists is nobody's.
+    retired: AtomicBool,
     /// The log level wanted of the server, raw.
     level: ArcSwapOption<String>,
     inner: Mutex<Inner>,
@@ -79,6 +84,8 @@ impl Shared {
             pid: AtomicU32::new(0),
             change: ArcSwapOption::empty(),
             refused: ArcSwapOption::empty(),
+            calls: TaskTracker::new(),
+            retired: AtomicBool::new(false),
             level: ArcSwapOption::empty(),
             inner: Mutex::new(inner),
             options,
@@ -94,6 +101,9 @@ impl Shared {
     /// Takes an event, announces the state it leads to and does what has to be done.
     pub fn on(self: &Arc<Self>, event: Event) {
         let mut inner = self.inner();
+        if matches!(event, Event::Asked) && self.is_retired() {
+            return;
+        }
         let now = self.world.clock.wall_micros();
         match &event {
             Event::Failed(fault) | Event::Ended(fault) => inner.last_error = Some(last(fault, now)),
@@ -114,6 +124,18 @@ impl Shared {
                 self.world.tasks.spawn(generation(self.clone(), inner.stop.clone()));
             }
         }
+    }
+
+    /// From now on it is started no more; no call is begun that is waited for.
+    pub fn retire(&self) {
+        // Under the lock: a start comes before this, and is stopped, or after it, and is none.
+        let _inner = self.inner();
+        self.retired.store(true, Ordering::Relaxed);
+        self.calls.close();
+    }
+
+    pub fn is_retired(&self) -> bool {
+        self.retired.load(Ordering::Relaxed)
     }
 
     /// Where it stands, why, and since when.
@@ -320,7 +342,7 @@ const KINDS: [ItemKind; 4] = [ItemKind::Tool, ItemKind::Prompt, ItemKind::Resour
 
 /// Puts what was listed into the catalog, if it is new, and onto the disk.
 async fn publish(shared: &Arc<Shared>, session: &Session, parts: crate::lists::Parts, first: bool, tools_known: bool) {
-    let Some(peer) = session.peer() else { return };
+    let Some(peer) = session.peer().filter(|_| !shared.is_retired()) else { return };
     let name = &shared.options.name;
     let kinds: Vec<ItemKind> = parts.iter().map(|(kind, _)| *kind).collect();
     let before = shared.world.catalog.offer(name);
@@ -361,7 +383,8 @@ fn note_seen(shared: &Shared, peer: &Peer, offer: &Offer, tools_known: bool) {
     let now = Last { state, reason: None, at_micros: shared.world.clock.wall_micros() };
     let Some(change) = seen::note(&shared.world.state_dir, &shared.options.name, &now, Some(versions)) else { return };
     let told = change.text();
-    let text = shared.world.masks.text(&told);
+    let masks = shared.world.hub.masks();
+    let text = masks.text(&told);
     tracing::info!(target: "mcp::manager", server = %shared.options.name, "version_changed: {text}");
     shared.world.notes.note("version_changed", &shared.options.name, &text);
     shared.change.store(Some(Arc::new(change)));

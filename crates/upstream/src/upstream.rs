@@ -57,6 +57,26 @@ impl Upstream {
         let _ = state.wait_for(|state| !matches!(state, LinkState::Draining)).await;
     }
 
+    /// Ends it for good: the calls that were begun may end by themselves within the time of one call, then it is
+    /// stopped. Nothing starts it again.
+    pub async fn retire(&self) {
+        self.shared.retire();
+        // What is left then is ended by the stop, and told so.
+        let _ = timeout(self.shared.options.call_timeout, self.shared.calls.wait()).await;
+        self.stop().await;
+    }
+
+    /// Whether it is the server that `options` describe, down to the last of them.
+    pub fn is_of(&self, options: &Options) -> bool {
+        self.shared.options == *options
+    }
+
+    /// Whether it runs, or is about to.
+    pub fn is_running(&self) -> bool {
+        let state = self.shared.state.borrow();
+        matches!(&*state, LinkState::Starting | LinkState::Connected | LinkState::Ready(_))
+    }
+
     /// How long the server takes to answer when it is asked for nothing.
     ///
     /// # Errors
@@ -90,7 +110,8 @@ impl Upstream {
 
     /// The last lines the server wrote to standard error, masked, oldest first. They are the server's words.
     pub fn stderr_tail(&self) -> Vec<String> {
-        self.shared.stderr.lines().iter().map(|line| self.shared.world.masks.text(line).into_owned()).collect()
+        let masks = self.shared.world.hub.masks();
+        self.shared.stderr.lines().iter().map(|line| masks.text(line).into_owned()).collect()
     }
 
     /// The conversation, once there is one.
@@ -132,6 +153,7 @@ impl Upstream {
 
     /// What is rarely needed is boxed: every call moves the room for all that it might do.
     async fn run(&self, permit: Permit) -> Result<Unmasked, Fault> {
+        let _begun = self.shared.calls.token();
         let mut session = self.session().await?;
         if matches!(permit.target(), Target::Subscribe(_) | Target::Unsubscribe(_)) {
             return Box::pin(self.subscribe(&session, &permit)).await;
@@ -232,7 +254,10 @@ impl Source for Upstream {
     }
 
     fn readiness(&self) -> Readiness {
-        if self.shared.live.load().is_some() || !self.shared.state.borrow().may_start(Instant::now()) {
+        if self.shared.live.load().is_some()
+            || self.shared.is_retired()
+            || !self.shared.state.borrow().may_start(Instant::now())
+        {
             return Readiness::Up;
         }
         Readiness::Idle

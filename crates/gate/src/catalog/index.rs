@@ -13,6 +13,7 @@ pub(super) struct Index {
     pub epoch: u64,
     pub servers: Vec<(ServerName, Option<Arc<Offer>>)>,
     pub items: Vec<Arc<Item>>,
+    pub naming: Arc<Naming>,
     /// Exposed names: one item each, but for resources two servers offer alike.
     exposed: Names,
     /// Every other spelling that is understood.
@@ -20,10 +21,10 @@ pub(super) struct Index {
 }
 
 impl Index {
-    pub fn build(epoch: u64, servers: Vec<(ServerName, Option<Arc<Offer>>)>, naming: &Naming) -> Self {
+    pub fn build(epoch: u64, servers: Vec<(ServerName, Option<Arc<Offer>>)>, naming: Arc<Naming>) -> Self {
         let mut items = collect(&servers);
         let names: Vec<&ServerName> = servers.iter().map(|(name, _)| name).collect();
-        expose(&mut items, naming, &names);
+        expose(&mut items, &naming, &names);
         let (mut exposed, mut aliases) = (Names::new(), Names::new());
         for (at, item) in items.iter().enumerate() {
             exposed.entry((item.kind, item.exposed.clone())).or_default().push(at);
@@ -34,7 +35,7 @@ impl Index {
                 }
             }
         }
-        Self { epoch, servers, items: items.into_iter().map(Arc::new).collect(), exposed, aliases }
+        Self { epoch, servers, items: items.into_iter().map(Arc::new).collect(), naming, exposed, aliases }
     }
 
     pub fn resolve(&self, face: &Face, target: &Target) -> Result<Arc<Item>, Refusal> {

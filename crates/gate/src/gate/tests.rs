@@ -1,4 +1,5 @@
 use super::*;
+use crate::Code;
 use crate::approval::memory::Memory;
 use crate::approval::{Answer, Approval, ApprovalRules, ApprovalState, Claim, Way};
 use crate::catalog::{Facts, Listed, Naming, Offer};
@@ -8,6 +9,7 @@ use crate::ports::Listener;
 use crate::ports::{BoxFuture, Clock, Ledger, LedgerError, Position};
 use crate::words::{Abilities, Parts as Places, Place, Principal, ReplyKind, Target, Trace};
 use crate::words::{Dialogue, Wire};
+use bytes::Bytes;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use tokio::sync::oneshot;
@@ -159,6 +161,13 @@ fn call(gate: &Gate, tool: &str) -> Call {
     }
 }
 
+/// The same gate under another policy.
+fn governed(gate: Gate, policy: Policy) -> Gate {
+    let policy = Arc::new(policy);
+    gate.rules.rcu(|rules| Rules { policy: policy.clone(), ..Rules::clone(rules) });
+    gate
+}
+
 /// Makes one call and returns what the caller saw and what was recorded.
 async fn check(tool: &str, want: &str, story: &[&str]) {
     let world = World::fresh();
@@ -308,6 +317,7 @@ async fn no_caller_can_make_its_call_too_long_to_be_recorded() {
 }
 
 mod approvals;
+mod renewal;
 mod threats;
 
 #[tokio::test]

@@ -119,7 +119,7 @@ impl Event {
     fn subject(self, call: &Call, item: Option<&Item>, arguments: &Arguments) -> Self {
         let trace = &call.trace;
         let mut event = self.text("by", call.by.word()).text("target", call.target.word());
-        arguments.names.append(call, item, &arguments.masks, &mut event.0);
+        arguments.names.append(call, item, &arguments.masks.load(), &mut event.0);
         event
             .arguments(call, arguments)
             .text_if("session", trace.session.as_deref())
@@ -138,7 +138,7 @@ impl Event {
         };
         match how.keep {
             KeepArguments::Masked if !raw.is_empty() => {
-                event.text("args", &bounded_to(&how.masks.arguments(raw), MOST_ARGUMENTS))
+                event.text("args", &bounded_to(&how.masks.load().arguments(raw), MOST_ARGUMENTS))
             }
             _ => event,
         }

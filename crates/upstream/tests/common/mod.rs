@@ -183,7 +183,6 @@ impl House {
         let world = Arc::new(World {
             catalog: catalog.clone(),
             hub: hub.clone(),
-            masks: masks.clone(),
             helper: sandbox::Helper { exe: env!("CARGO_BIN_EXE_upstream-supervise").into(), argument: "__supervise" },
             clock: memory.clone(),
             notes: gate::Notes { ledger: memory.clone(), clock: memory.clone(), ids: memory.clone() },

@@ -44,7 +44,7 @@ fn runs(world: &World) -> usize {
 async fn a_tool_that_changed_is_neither_listed_nor_called() {
     let world = World::fresh();
     let (gate, _ends) = ready(&world);
-    gate.catalog().watched_by(Arc::new(Pins::new(Lock::default(), Arc::new(NoFile), gate.policy.clone())));
+    gate.catalog().watched_by(Arc::new(Pins::new(Lock::default(), Arc::new(NoFile), gate.rules.load().policy.clone())));
     let reordered = r#"{"annotations": {"readOnlyHint":true},"inputSchema":{"type":"object"},"description":"Repeats a text.","name":"echo"}"#;
     for (definition, same) in [
         (CLEAN.to_owned(), true),
@@ -85,7 +85,7 @@ fn when_tainted() -> Policy {
 async fn who_has_read_what_strangers_wrote_is_asked_about_what_has_effects() {
     let world = World::fresh();
     let (gate, _ends) = ready(&world);
-    let gate = Gate { policy: Arc::new(when_tainted()), ..gate };
+    let gate = governed(gate, when_tainted());
     let issues = Facts { open_world: Some(true), ..reads() };
     let mail = Facts { read_only: Some(false), ..Facts::default() };
     publish(&gate, vec![listed("notes", "", reads()), listed("issues", "", issues), listed("mail", "", mail)]);
@@ -155,7 +155,7 @@ impl Clock for Backwards {
 async fn a_clock_that_is_set_back_makes_no_call_longer_or_shorter() {
     let world = World::fresh();
     let (gate, unused) = ready(&world);
-    let arguments = crate::Arguments::nothing(gate.masks.clone());
+    let arguments = crate::Arguments::nothing(gate.masks());
     let (recorder, writer) = Recorder::new(world.clone(), Arc::new(Backwards::default()), 4, arguments);
     let gate = Gate { recorder, ..gate };
     gate.call(call(&gate, "s__echo")).await.expect("allowed");
