@@ -67,6 +67,14 @@ impl Context {
         Ok(resolve(layers, &self.env))
     }
 
+    /// The files alone, layer by layer, for a command that edits them.
+    ///
+    /// # Errors
+    /// As [`Context::config`].
+    pub fn layers(&self) -> Result<Layers, Failure> {
+        Layers::read(&self.home, &[], &self.env).map_err(not_key_value)
+    }
+
     fn read_with(&self, overrides: &[String]) -> Result<Config, Failure> {
         let layers = Layers::read(&self.home, overrides, &self.env).map_err(not_key_value)?;
         Ok(resolve(layers, &self.env))

@@ -6,7 +6,8 @@ use clap::{Args, CommandFactory, Subcommand};
 
 use super::{Cli, Context};
 use super::{
-    activity, add, approve, call, get, help, items, list, lock, read, remove, schema, serve, status, switch, test,
+    activity, add, approve, call, configure, get, help, items, list, lock, read, remove, schema, serve, status, switch,
+    test,
 };
 use crate::ui::Failure;
 use gate::{Code, ItemKind};
@@ -28,6 +29,9 @@ enum McpCommand {
     Add(add::AddArgs),
     /// Remove a server.
     Remove(remove::RemoveArgs),
+    /// Change single settings of a server.
+    #[command(visible_alias = "set")]
+    Configure(configure::ConfigureArgs),
     /// Let servers be used that were disabled.
     Enable(switch::SwitchArgs),
     /// Keep servers from being used, without taking their entries out.
@@ -72,6 +76,7 @@ fn dispatch(command: McpCommand, cx: &Context) -> Result<(), Failure> {
         McpCommand::Get(args) => get::run(&args, cx),
         McpCommand::Add(args) => add::run(&args, cx),
         McpCommand::Remove(args) => remove::run(&args, cx),
+        McpCommand::Configure(args) => configure::run(&args, cx),
         McpCommand::Enable(args) => switch::run(&args, true, cx),
         McpCommand::Disable(args) => switch::run(&args, false, cx),
         McpCommand::Tools(args) => items::run(&args, ItemKind::Tool, cx),

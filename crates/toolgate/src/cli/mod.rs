@@ -4,11 +4,13 @@
 mod activity;
 mod add;
 mod agent;
+mod amend;
 mod approvals;
 mod approve;
 mod asked;
 mod audit;
 mod call;
+mod configure;
 mod content;
 mod context;
 mod demo;

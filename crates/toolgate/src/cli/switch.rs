@@ -1,13 +1,12 @@
 //! `toolgate mcp enable NAME…` and `disable NAME…`: one word in a server's own entry, all else stays.
 
-use std::collections::BTreeMap;
-
 use clap::Args;
 use serde::Serialize;
 
 use super::Context;
+use super::amend::amend;
 use super::context::unknown_server;
-use crate::config::{Config, Edit, Server, Source, Writer};
+use crate::config::{Config, Server, Setting};
 use crate::ui::{Failure, Report};
 use gate::Code;
 
@@ -26,16 +25,11 @@ pub struct SwitchArgs {
 
 /// Switches all of them, or none if one is unknown.
 pub fn run(args: &SwitchArgs, on: bool, cx: &Context) -> Result<(), Failure> {
-    let writer = Writer::lock(&cx.home)?;
     let config = cx.files()?;
     let servers: Vec<&Server> = args.names.iter().map(|name| known(name, &config)).collect::<Result<_, _>>()?;
-    let wrong: Vec<&Server> = servers.iter().copied().filter(|server| wants_edit(server, on)).collect();
-    write(&writer, wrong.iter().map(|server| (server.origin.source, server.name.as_str())), on)?;
-    // toolgate.toml may say otherwise of an entry of Codex's file; what it says counts here.
-    let now = cx.files()?;
-    let still = wrong.iter().filter_map(|server| now.servers.get(&server.name)).filter(|server| wants_edit(server, on));
-    write(&writer, still.map(|server| (Source::Toolgate, server.name.as_str())), on)?;
-    let now = cx.files()?;
+    let wrong = servers.iter().filter(|server| wants_edit(server, on));
+    let wanted: Vec<_> = wrong.map(|server| (server.name.as_str(), Setting::flag("enabled", on))).collect();
+    let now = amend(&wanted, cx)?.config;
     let mut switched = Vec::new();
     for server in servers {
         let new = known(&server.name, &now)?;
@@ -59,17 +53,6 @@ fn known<'a>(name: &str, config: &'a Config) -> Result<&'a Server, Failure> {
 /// A barred server is disabled whatever its entry says, so what that says is written in any case.
 fn wants_edit(server: &Server, on: bool) -> bool {
     server.enabled != on || server.barred.is_some()
-}
-
-fn write<'a>(writer: &Writer, names: impl Iterator<Item = (Source, &'a str)>, on: bool) -> Result<(), Failure> {
-    let mut edits: BTreeMap<Source, Vec<Edit>> = BTreeMap::new();
-    for (source, name) in names {
-        let mut table = toml_edit::Table::new();
-        table.insert("enabled", toml_edit::value(on));
-        edits.entry(source).or_default().push(Edit::Add { name: name.to_owned(), table });
-    }
-    writer.edit(&edits.into_iter().collect::<Vec<_>>())?;
-    Ok(())
 }
 
 #[derive(Serialize)]

@@ -223,7 +223,7 @@ fn to_item(value: &Value) -> Option<Item> {
     }
 }
 
-fn to_value(value: &Value) -> Option<toml_edit::Value> {
+pub(super) fn to_value(value: &Value) -> Option<toml_edit::Value> {
     match value {
         Value::Text(text) => Some(text.as_str().into()),
         Value::Integer(number) => Some((*number).into()),

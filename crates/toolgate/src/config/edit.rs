@@ -1,6 +1,8 @@
 //! Changing a configuration text by as few bytes as possible. Pure: files and locks are in `write`.
 
-use toml_edit::{DocumentMut, Item, Table, TableLike};
+mod setting;
+
+use toml_edit::{DocumentMut, Item, Table, TableLike, Value};
 
 /// One change.
 #[derive(Debug, Clone)]
@@ -19,6 +21,15 @@ pub enum Edit {
         /// The settings.
         table: Table,
     },
+    /// Sets one setting of a server's entry, which is made if it is not there, or takes it out.
+    Set {
+        /// The server.
+        name: String,
+        /// The keys down to the setting; never empty.
+        path: Vec<String>,
+        /// What it becomes; nothing takes it out.
+        value: Option<Value>,
+    },
     /// Takes a server's entry out; nothing happens when it is not there.
     Remove {
         /// The server.
@@ -29,7 +40,7 @@ pub enum Edit {
 impl Edit {
     fn name(&self) -> &str {
         match self {
-            Self::Put { name, .. } | Self::Add { name, .. } | Self::Remove { name } => name,
+            Self::Put { name, .. } | Self::Add { name, .. } | Self::Set { name, .. } | Self::Remove { name } => name,
         }
     }
 }
@@ -73,6 +84,16 @@ fn apply_one(text: &str, edit: &Edit) -> Result<String, EditError> {
     match edit {
         Edit::Put { name, table } => put(&mut document, name, table.clone())?,
         Edit::Add { name, table } => add(&mut document, name, table)?,
+        Edit::Set { name, path, value } => {
+            let there = document.get(SERVERS).and_then(|servers| servers.get(name)).is_some();
+            match (there, value) {
+                (false, None) => return Ok(text.to_owned()),
+                (false, Some(_)) => put(&mut document, name, Table::new())?,
+                (true, _) => {}
+            }
+            let entry = servers(&mut document)?.get_mut(name);
+            setting::set(entry.expect("it was there or was put there"), name, path, value.as_ref())?;
+        }
         Edit::Remove { name } => {
             if !remove(&mut document, name)? {
                 return Ok(text.to_owned());
@@ -305,6 +326,11 @@ fn prove(before: &str, after: &str, edit: &Edit) -> Result<(), EditError> {
             entry.extend(values(table).ok_or_else(unfaithful)?);
             Some(entry)
         }
+        Edit::Set { path, value, .. } => {
+            let mut entry = old_entry.unwrap_or_default();
+            setting::settle(&mut entry, path, value.as_ref()).ok_or_else(unfaithful)?;
+            Some(entry)
+        }
     };
     (old == new && new_entry == wanted).then_some(()).ok_or_else(unfaithful)
 }
@@ -331,314 +357,4 @@ fn without(text: &str, name: &str) -> Option<(toml::Table, Option<toml::Table>)>
 }
 
 #[cfg(test)]
-mod tests {
-    use expect_test::{Expect, expect};
-
-    use super::*;
-
-    fn entry(text: &str) -> Table {
-        text.parse::<DocumentMut>().unwrap().as_table().clone()
-    }
-
-    fn put_edit(name: &str, text: &str) -> Edit {
-        Edit::Put { name: name.to_owned(), table: entry(text) }
-    }
-
-    fn remove_edit(name: &str) -> Edit {
-        Edit::Remove { name: name.to_owned() }
-    }
-
-    fn check(text: &str, edit: Edit, expected: &Expect) {
-        expected.assert_eq(&apply(text, &[edit]).unwrap());
-    }
-
-    const FILE: &str = r#"# my settings
-model = "gpt-5.2" # the model
-
-# every tool I have
-
-# the first
-[mcp_servers.a]
-command = "x" # quick
-args = [ "1",
-  "2" ]  # odd spacing
-bogus = 1
-
-[mcp_servers.a.env]
-"K" = 'v'
-
-[projects."/p"]
-trust_level = "trusted"
-
-# the second
-[mcp_servers.b]
-url = "http://h"
-# at the end
-"#;
-
-    #[test]
-    fn a_new_server_stands_after_the_others() {
-        check(
-            FILE,
-            put_edit("n.o/t", "command = 'c'"),
-            &expect![[r##"
-                # my settings
-                model = "gpt-5.2" # the model
-
-                # every tool I have
-
-                # the first
-                [mcp_servers.a]
-                command = "x" # quick
-                args = [ "1",
-                  "2" ]  # odd spacing
-                bogus = 1
-
-                [mcp_servers.a.env]
-                "K" = 'v'
-
-                [projects."/p"]
-                trust_level = "trusted"
-
-                # the second
-                [mcp_servers.b]
-                url = "http://h"
-                # at the end
-
-                [mcp_servers."n.o/t"]
-                command = 'c'
-            "##]],
-        );
-        check(
-            "",
-            put_edit("a", "command = 'c'\n[env]\nA = 'b'"),
-            &expect![[r#"
-                [mcp_servers.a]
-                command = 'c'
-                [mcp_servers.a.env]
-                A = 'b'
-            "#]],
-        );
-        check(
-            "model = 1",
-            put_edit("a", "command = 'c'"),
-            &expect![[r#"
-                model = 1
-
-                [mcp_servers.a]
-                command = 'c'
-            "#]],
-        );
-    }
-
-    #[test]
-    fn a_replaced_server_keeps_its_place_and_its_comment() {
-        check(
-            FILE,
-            put_edit("a", "url = 'http://new'"),
-            &expect![[r##"
-                # my settings
-                model = "gpt-5.2" # the model
-
-                # every tool I have
-
-                # the first
-                [mcp_servers.a]
-                url = 'http://new'
-
-                [projects."/p"]
-                trust_level = "trusted"
-
-                # the second
-                [mcp_servers.b]
-                url = "http://h"
-                # at the end
-            "##]],
-        );
-    }
-
-    #[test]
-    fn a_removed_server_leaves_all_else_as_it_was() {
-        check(
-            FILE,
-            remove_edit("a"),
-            &expect![[r##"
-                # my settings
-                model = "gpt-5.2" # the model
-
-                # every tool I have
-
-                [projects."/p"]
-                trust_level = "trusted"
-
-                # the second
-                [mcp_servers.b]
-                url = "http://h"
-                # at the end
-            "##]],
-        );
-        check(
-            FILE,
-            remove_edit("b"),
-            &expect![[r##"
-                # my settings
-                model = "gpt-5.2" # the model
-
-                # every tool I have
-
-                # the first
-                [mcp_servers.a]
-                command = "x" # quick
-                args = [ "1",
-                  "2" ]  # odd spacing
-                bogus = 1
-
-                [mcp_servers.a.env]
-                "K" = 'v'
-
-                [projects."/p"]
-                trust_level = "trusted"
-                # at the end
-            "##]],
-        );
-        assert_eq!(apply(FILE, &[remove_edit("nope")]).unwrap(), FILE);
-        assert_eq!(apply("", &[remove_edit("nope")]).unwrap(), "");
-    }
-
-    #[test]
-    fn adding_then_removing_gives_the_same_bytes() {
-        for text in [FILE, "", "model = 1\n", "[mcp_servers.z]\ncommand = 'z'\n", "mcp_servers.z.command = 'z'\n"] {
-            let edits = [put_edit("new", "command = 'c'\n[env]\nA = 'b'"), remove_edit("new")];
-            assert_eq!(apply(text, &edits).unwrap(), text);
-        }
-    }
-
-    #[test]
-    fn marks_and_line_ends_of_other_systems_stay() {
-        let text = "\u{feff}# c\r\n[mcp_servers.a]\r\ncommand = 'x'\r\n";
-        let new = "\r\n[mcp_servers.b]\r\ncommand = 'y'\r\n";
-        let added = apply(text, &[put_edit("b", "command = 'y'")]).unwrap();
-        assert_eq!(added, format!("{text}{new}"));
-        assert_eq!(apply(&added, &[remove_edit("b")]).unwrap(), text);
-        let mixed = "# c\r\n[mcp_servers.a]\ncommand = 'x'\r\n";
-        assert_eq!(apply(mixed, &[remove_edit("nope")]).unwrap(), mixed);
-    }
-
-    #[test]
-    fn inline_and_dotted_entries_are_edited_too() {
-        let inline = "mcp_servers = { a = { command = 'x' }, b = { command = 'y' } } # all\n";
-        check(
-            inline,
-            put_edit("c", "command = 'z'\n[env]\nA = 'b'"),
-            &expect![[r#"
-                mcp_servers = { a = { command = 'x' }, b = { command = 'y' } , c = { command = 'z', env = { A = 'b' } } } # all
-            "#]],
-        );
-        check(
-            inline,
-            remove_edit("a"),
-            &expect![[r#"
-                mcp_servers = { b = { command = 'y' } } # all
-            "#]],
-        );
-        let dotted = "mcp_servers.a.command = 'x'\nmcp_servers.b.command = 'y'\nmodel = 1\n";
-        check(
-            dotted,
-            put_edit("a", "command = 'z'"),
-            &expect![[r#"
-                mcp_servers.b.command = 'y'
-                model = 1
-
-                [mcp_servers.a]
-                command = 'z'
-            "#]],
-        );
-        check(
-            dotted,
-            remove_edit("a"),
-            &expect![[r#"
-                mcp_servers.b.command = 'y'
-                model = 1
-            "#]],
-        );
-        let section = "[mcp_servers]\n# one\n\n# two\na = { command = 'x' }\n# three\nb = { command = 'y' }\n";
-        check(
-            section,
-            put_edit("c", "command = 'z'"),
-            &expect![[r#"
-                [mcp_servers]
-                # one
-
-                # two
-                a = { command = 'x' }
-                # three
-                b = { command = 'y' }
-
-                [mcp_servers.c]
-                command = 'z'
-            "#]],
-        );
-        check(
-            section,
-            remove_edit("a"),
-            &expect![[r#"
-                [mcp_servers]
-                # one
-
-                # three
-                b = { command = 'y' }
-            "#]],
-        );
-    }
-
-    #[test]
-    fn single_settings_are_added_to_an_entry() {
-        let edit = Edit::Add { name: "a".to_owned(), table: entry("trust = 'trusted'") };
-        check(
-            "[mcp_servers.a] # mine\nread_only = true # safe\n",
-            edit.clone(),
-            &expect![[r#"
-                [mcp_servers.a] # mine
-                read_only = true # safe
-                trust = 'trusted'
-            "#]],
-        );
-        check(
-            "mcp_servers = { a = { read_only = true } }\n",
-            edit.clone(),
-            &expect![[r#"
-                mcp_servers = { a = { read_only = true , trust = 'trusted'} }
-            "#]],
-        );
-        check(
-            "",
-            edit,
-            &expect![[r#"
-                [mcp_servers.a]
-                trust = 'trusted'
-            "#]],
-        );
-    }
-
-    #[test]
-    fn comments_that_stand_apart_survive_wherever_they_are() {
-        let text = "# licence\n\n# about a\n[mcp_servers.a]\ncommand = 'x'\n\n# a chapter\n\n# its env\n[mcp_servers.a.env]\nA = 'b'\n";
-        check(
-            text,
-            remove_edit("a"),
-            &expect![[r#"
-                # licence
-
-                # a chapter
-            "#]],
-        );
-    }
-
-    #[test]
-    fn what_cannot_be_edited_is_refused() {
-        let refused = |text: &str, edit| apply(text, &[edit]).unwrap_err().to_string();
-        assert_eq!(refused("[mcp_servers.a\n", remove_edit("a")), "does not parse: unclosed table, expected `]`");
-        assert_eq!(refused("mcp_servers = 1\n", put_edit("a", "command = 'x'")), "`mcp_servers` is not a table");
-        assert_eq!(refused("mcp_servers = 1\n", remove_edit("a")), "`mcp_servers` is not a table");
-    }
-}
+mod tests;

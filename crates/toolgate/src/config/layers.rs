@@ -149,7 +149,7 @@ fn parse_override(argument: &str) -> Result<Table, OverrideError> {
 
 /// The segments of a dotted key. Quoted segments may hold dots; a key that TOML would not take is split at
 /// its dots, as Codex does, so that `mcp_servers.a/b.command` works unquoted.
-fn dotted(key: &str) -> Vec<String> {
+pub(super) fn dotted(key: &str) -> Vec<String> {
     match toml_edit::Key::parse(key) {
         Ok(keys) => keys.iter().map(|key| key.get().to_owned()).collect(),
         Err(_) => key.split('.').map(str::to_owned).collect(),

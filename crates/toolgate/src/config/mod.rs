@@ -25,6 +25,7 @@ mod resolve;
 mod rules;
 mod secret;
 mod server;
+mod setting;
 mod transport;
 mod types;
 mod write;
@@ -45,9 +46,10 @@ pub use layers::{Layers, OverrideError};
 pub use place::{Place, Problem, ServerError, Source, similar};
 pub use resolve::resolve;
 pub use secret::{Address, mask_urls};
+pub use setting::{Setting, SettingError};
 pub use transport::NO_TRANSPORT;
 pub use types::{
     ApprovalMode, Broken, Config, Gate, Http, Limits, Origin, Prefix, Profile, Protocol, Server, ServerLimits, Startup,
     Stdio, ToolNames, Transport, Trust, Written,
 };
-pub use write::{WriteError, Writer};
+pub use write::{Change, WriteError, Writer};

@@ -17,7 +17,7 @@ use super::managed_files::ManagedFile;
 use super::node::{self, Node, Table, Value};
 use super::place::{Place, Problem, ServerError, Source, similar};
 use super::rules::Author;
-use super::server::{self, Context, TRANSPORT_KEYS};
+use super::server::{self, Context, defines_transport};
 use super::types::{Broken, Config, Gate, Limits, Origin, Server};
 
 /// Decides. Never fails: what is wrong is in `bad`, `broken` and `warnings`, and what is in `servers` can be used.
@@ -254,10 +254,6 @@ const SECTIONS: [&str; 7] = ["gate", "limits", "policy", "governance", "approval
 
 fn own_clone((key, node): (&String, &Node)) -> (String, Node) {
     (key.clone(), node.clone())
-}
-
-fn defines_transport(node: &Node) -> bool {
-    matches!(&node.value, Value::Table(table) if TRANSPORT_KEYS.iter().any(|key| table.contains_key(*key)))
 }
 
 fn lay(below: Option<Entry>, source: Source, node: Node) -> Entry {

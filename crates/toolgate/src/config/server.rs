@@ -16,7 +16,7 @@ use super::transport;
 use super::types::{ApprovalMode, Gate, Origin, Prefix, Protocol, Server, ServerLimits, Startup, Trust, Written};
 
 /// Keys that say how a server is reached: an entry with one of them stands on its own.
-pub(super) const TRANSPORT_KEYS: [&str; 2] = ["command", "url"];
+const TRANSPORT_KEYS: [&str; 2] = ["command", "url"];
 
 /// Keys that Codex does not know. It drops them when it rewrites its file, or refuses to start.
 const OWN_KEYS: [&str; 16] = [
@@ -75,6 +75,16 @@ const CODEX_KEYS: [&str; 30] = [
 /// Whether a key means something in a server's entry.
 pub(super) fn is_known(key: &str) -> bool {
     CODEX_KEYS.contains(&key) || OWN_KEYS.contains(&key)
+}
+
+/// All keys that mean something there.
+pub(super) fn keys() -> impl Iterator<Item = &'static str> {
+    CODEX_KEYS.into_iter().chain(OWN_KEYS)
+}
+
+/// Whether an entry says how its server is reached.
+pub(super) fn defines_transport(entry: &Node) -> bool {
+    matches!(&entry.value, Value::Table(table) if TRANSPORT_KEYS.iter().any(|key| table.contains_key(*key)))
 }
 
 /// Keys of a tool that Codex does not know.
@@ -160,8 +170,7 @@ pub(super) fn read(
     // Looked at before, where the places of the secrets are known.
     fields.get::<bool>("allow_inline_secrets")?;
     codex_only(&mut fields)?;
-    let known: Vec<_> = CODEX_KEYS.into_iter().chain(OWN_KEYS).collect();
-    warnings.extend(fields.unknown(&known));
+    warnings.extend(fields.unknown(&keys().collect::<Vec<_>>()));
     Ok((server, warnings))
 }
 

@@ -56,13 +56,24 @@ impl Writer {
     /// # Errors
     /// When a file cannot be read, edited or replaced.
     pub fn edit(&self, edits: &[(Source, Vec<Edit>)]) -> Result<Vec<Source>, WriteError> {
+        self.write(self.plan(edits)?)
+    }
+
+    /// Works out what the files would become, and writes nothing yet.
+    ///
+    /// # Errors
+    /// When a file cannot be read or edited.
+    pub fn plan(&self, edits: &[(Source, Vec<Edit>)]) -> Result<Vec<Change>, WriteError> {
         let prepared: Result<Vec<_>, _> = edits.iter().map(|(source, edits)| self.prepare(*source, edits)).collect();
-        let mut changed = Vec::new();
-        for change in prepared?.into_iter().flatten() {
-            replace(&change.path, &change.text)?;
-            changed.push(change.source);
-        }
-        Ok(changed)
+        Ok(prepared?.into_iter().flatten().collect())
+    }
+
+    /// Replaces the files, and says which.
+    ///
+    /// # Errors
+    /// When a file cannot be replaced; those before it are new then.
+    pub fn write(&self, changes: Vec<Change>) -> Result<Vec<Source>, WriteError> {
+        changes.into_iter().map(|change| replace(&change.path, &change.text).map(|()| change.source)).collect()
     }
 
     fn prepare(&self, source: Source, edits: &[Edit]) -> Result<Option<Change>, WriteError> {
@@ -81,10 +92,12 @@ impl Writer {
     }
 }
 
-struct Change {
-    source: Source,
-    path: PathBuf,
-    text: String,
+/// What a file is to become.
+#[derive(Debug)]
+pub struct Change {
+    pub(super) source: Source,
+    pub(super) path: PathBuf,
+    pub(super) text: String,
 }
 
 fn problem(path: &Path, text: &str, error: &EditError) -> Problem {

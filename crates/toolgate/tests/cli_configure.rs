@@ -1,0 +1,133 @@
+//! The real binary changes single settings of servers: where they are written, what is refused.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod common;
+
+use common::TOOLGATE;
+use serde_json::Value;
+use testkit::cli::Home;
+
+const CONFIG: &str = "# mine
+[mcp_servers.foo]
+command = 'x' # why
+env = { TOKEN = 'abc' }
+
+[mcp_servers.web]
+url = 'http://127.0.0.1:9/'
+";
+
+struct Lab(Home);
+
+impl Lab {
+    fn new(own: &str) -> Self {
+        let home = Home::new();
+        home.write("config.toml", CONFIG);
+        if !own.is_empty() {
+            home.write("toolgate.toml", own);
+        }
+        Self(home)
+    }
+
+    fn text(&self, file: &str) -> String {
+        std::fs::read_to_string(self.0.codex().join(file)).unwrap_or_default()
+    }
+
+    fn run(&self, args: &[&str]) -> testkit::cli::Output {
+        self.0.cmd(TOOLGATE, [&["mcp"], args].concat()).run()
+    }
+
+    fn ok(&self, args: &[&str]) -> String {
+        let output = self.run(args);
+        assert_eq!(output.status, Some(0), "{args:?}: {output:#?}");
+        output.stdout
+    }
+
+    fn json(&self, args: &[&str]) -> Value {
+        serde_json::from_str(&self.ok(args)).unwrap()
+    }
+
+    /// Fails with this status and these words, and leaves the files as they are.
+    fn refused(&self, args: &[&str], status: i32, words: &str) {
+        let before = (self.text("config.toml"), self.text("toolgate.toml"));
+        let output = self.run(args);
+        assert_eq!(output.status, Some(status), "{args:?}: {output:#?}");
+        assert!(output.stderr.contains(words), "{args:?}: {}", output.stderr);
+        assert_eq!((self.text("config.toml"), self.text("toolgate.toml")), before);
+    }
+}
+
+#[test]
+fn a_setting_is_changed_and_told_of() {
+    let lab = Lab::new("");
+    assert_eq!(lab.ok(&["configure", "foo", "enabled=false"]), "foo: enabled: (not set) -> false\n");
+    assert_eq!(lab.json(&["get", "foo", "--json"])["enabled"], false);
+    assert_eq!(lab.ok(&["set", "foo", "enabled=true"]), "foo: enabled: false -> true\n");
+    assert_eq!(lab.text("config.toml"), CONFIG.replace("'abc' }\n", "'abc' }\nenabled = true\n"));
+    assert_eq!(lab.ok(&["configure", "foo", "enabled="]), "foo: enabled: true -> (not set)\n");
+    assert_eq!(lab.text("config.toml"), CONFIG);
+}
+
+#[test]
+fn what_codex_does_not_know_goes_to_the_file_that_it_does_not_read() {
+    let lab = Lab::new("");
+    lab.ok(&["configure", "foo", "read_only=true", "tools.drop.approval_mode=deny", "tools.a.approval_mode=prompt"]);
+    let own: toml::Table = lab.text("toolgate.toml").parse().unwrap();
+    assert_eq!(own["mcp_servers"]["foo"]["read_only"].as_bool(), Some(true));
+    assert_eq!(own["mcp_servers"]["foo"]["tools"]["drop"]["approval_mode"].as_str(), Some("deny"));
+    let codexs: toml::Table = lab.text("config.toml").parse().unwrap();
+    assert_eq!(codexs["mcp_servers"]["foo"]["tools"]["a"]["approval_mode"].as_str(), Some("prompt"));
+    assert!(codexs["mcp_servers"]["foo"].get("read_only").is_none());
+}
+
+#[test]
+fn a_setting_is_written_where_it_counts() {
+    let lab = Lab::new("[mcp_servers.foo]\ntool_timeout_sec = 5 # short\n");
+    let told = lab.json(&["configure", "foo", "tool_timeout_sec=9", "--json"]);
+    assert_eq!(told["schema"], "toolgate.configure/1");
+    assert_eq!((&told["changes"][0]["old"], &told["changes"][0]["new"]), (&"5".into(), &"9".into()));
+    assert!(told["changes"][0]["files"][0].as_str().unwrap().ends_with("toolgate.toml"));
+    assert_eq!(lab.text("toolgate.toml"), "[mcp_servers.foo]\ntool_timeout_sec = 9 # short\n");
+    assert_eq!(lab.json(&["get", "foo", "--json"])["tool_timeout_sec"], 9.0);
+}
+
+#[test]
+fn secrets_are_written_and_never_shown() {
+    let lab = Lab::new("");
+    let output = lab.run(&["configure", "foo", "env.TOKEN=s3cr3t", "env.PORT=8080", "--json"]);
+    assert_eq!(output.status, Some(0), "{output:#?}");
+    assert!(!output.stdout.contains("s3cr3t") && !output.stderr.contains("s3cr3t") && !output.stdout.contains("abc"));
+    assert!(
+        lab.text("config.toml").contains("env = { TOKEN = \"s3cr3t\" , PORT = \"8080\" }"),
+        "{}",
+        lab.text("config.toml")
+    );
+}
+
+#[test]
+fn nothing_is_written_unless_all_of_it_will_do() {
+    let lab = Lab::new("");
+    lab.refused(&["configure", "foo", "enabled=false", "bogus=1"], 2, "unknown key `bogus`");
+    lab.refused(&["configure", "foo", "enbled=false"], 2, "did you mean `enabled`?");
+    lab.refused(&["configure", "foo", "enabled"], 2, "not of the form KEY=VALUE");
+    lab.refused(&["configure", "foo", "tools.t.aproval_mode=deny"], 2, "did you mean `approval_mode`?");
+    lab.refused(&["configure", "foo", "enabled=maybe"], 1, "'foo' could not be used then: `enabled`: invalid type");
+    lab.refused(&["configure", "foo", "url=http://h/"], 1, "`url` is not supported for stdio");
+    lab.refused(&["configure", "foo", "command="], 1, "invalid transport");
+    lab.refused(&["configure", "fo", "enabled=false"], 1, "No MCP server named 'fo' found.");
+    lab.refused(&["configure", "foo"], 2, "required arguments");
+}
+
+#[test]
+fn an_entry_may_change_to_the_other_transport_at_once() {
+    let lab = Lab::new("");
+    lab.ok(&["configure", "foo", "command=", "env=", "url=http://127.0.0.1:9/mcp"]);
+    assert_eq!(lab.json(&["get", "foo", "--json"])["transport"]["url"], "http://127.0.0.1:9/mcp");
+}
+
+#[test]
+fn a_broken_entry_is_mended() {
+    let lab = Lab::new("");
+    lab.0.write("config.toml", "[mcp_servers.foo]\ncommand = 1\n");
+    assert_eq!(lab.ok(&["configure", "foo", "command=x"]), "foo: command: 1 -> \"x\"\n");
+    assert_eq!(lab.json(&["get", "foo", "--json"])["transport"]["command"], "x");
+}
