@@ -126,10 +126,10 @@ fn a_member_goes_with_its_comments_and_nothing_else() {
     check(
         doc("{\r\n\t\"a\": 1,\r\n\t\"b\": 2,\r\n}\r\n").remove(&["b"]),
         &expect![[r#"
-        {
-        	"a": 1,
-        }
-    "#]],
+            {
+            	"a": 1,
+            }
+        "#]],
     );
 }
 
