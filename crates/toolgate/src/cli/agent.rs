@@ -65,7 +65,18 @@ impl Agent {
         Self::meet_with(gate, face, limits, None).await
     }
 
-    /// The same, with a person who answers when a call needs one.
+    /// One request in a conversation of its own.
+    ///
+    /// # Errors
+    /// As [`Agent::meet`] and [`Agent::request`].
+    pub async fn asks(gate: Arc<Gate>, face: Face, method: &str, params: &str) -> Result<Answer, Failure> {
+        let mut agent = Self::meet(gate, face, Limits::default()).await?;
+        let answer = agent.request(method, params, &mut |_| ()).await;
+        agent.leave().await;
+        answer
+    }
+
+    /// Opens a conversation with a person who answers when a call needs one.
     ///
     /// # Errors
     /// As [`Agent::meet`].

@@ -1,30 +1,27 @@
 //! `toolgate mcp tools|prompts|resources`: what servers list, as the policy lets it be seen.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use super::visit::visit;
 use super::{Context, content, runtime};
+use crate::config::{Prefix, ToolNames};
 use crate::ui::{Failure, Report, Table};
 use crate::wire::{self, House, Log, Selection};
 use gate::{Face, Fault, Item, ItemKind, ServerName, Target};
 use mcp::view;
+use store::lock::Collector;
 
 /// How long one server may take to be listed.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Arguments of the listing commands.
+/// Which servers are asked, and when.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:
-  toolgate mcp tools
-  toolgate mcp tools github --refresh
-  toolgate mcp tools --json | jq -r '.tools[].name'
-
-Lists come from what was last seen; a server that was never seen is started and asked, all at once, and
-given ten seconds. `--refresh` asks every server again.")]
-pub struct ItemsArgs {
+struct Which {
     /// One server; all if left out.
     name: Option<String>,
     /// Ask the servers, whatever was seen before.
@@ -32,26 +29,132 @@ pub struct ItemsArgs {
     refresh: bool,
 }
 
-/// Lists items of `kind`.
-pub fn run(args: &ItemsArgs, kind: ItemKind, cx: &Context) -> Result<(), Failure> {
+/// Arguments of `tools`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  toolgate mcp tools
+  toolgate mcp tools github --refresh
+  toolgate mcp tools --json | jq -r '.tools[].name'
+  toolgate mcp tools --format openai > functions.json
+
+Lists come from what was last seen; a server that was never seen is started and asked, all at once, and
+given ten seconds. `--refresh` asks every server again. `--format openai` prints the `tools` of a chat completion
+request; a call of one of those names is `toolgate mcp call NAME`.")]
+pub struct ToolsArgs {
+    #[command(flatten)]
+    which: Which,
+    /// Print the tools in the form that another interface takes.
+    #[arg(long, value_enum, value_name = "FORM")]
+    format: Option<Format>,
+}
+
+/// Forms of a list of tools.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// OpenAI's function tools.
+    Openai,
+}
+
+/// Arguments of `prompts`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  toolgate mcp prompts
+  toolgate mcp prompts github --refresh --json")]
+pub struct PromptsArgs {
+    #[command(flatten)]
+    which: Which,
+}
+
+/// Arguments of `resources`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  toolgate mcp resources
+  toolgate mcp resources github
+  toolgate mcp resources --all --json | jq -r '.resources[] | .server + \" \" + .rawName'")]
+pub struct ResourcesArgs {
+    #[command(flatten)]
+    which: Which,
+    /// Those of all servers, which is what there is without a name, too.
+    #[arg(long, conflicts_with = "name")]
+    all: bool,
+}
+
+/// Lists tools.
+pub fn tools(args: &ToolsArgs, cx: &Context) -> Result<(), Failure> {
+    match args.format {
+        None => list(&args.which, ItemKind::Tool, cx),
+        Some(Format::Openai) => openai(&args.which, cx),
+    }
+}
+
+/// Lists prompts.
+pub fn prompts(args: &PromptsArgs, cx: &Context) -> Result<(), Failure> {
+    list(&args.which, ItemKind::Prompt, cx)
+}
+
+/// Lists resources.
+pub fn resources(args: &ResourcesArgs, cx: &Context) -> Result<(), Failure> {
+    list(&args.which, ItemKind::Resource, cx)
+}
+
+fn list(which: &Which, kind: ItemKind, cx: &Context) -> Result<(), Failure> {
     let config = cx.config()?;
-    wire::start_logging(&cx.env, &cx.home, Log::Terminal);
-    let selection = args.name.clone().map_or(Selection::Enabled, Selection::Only);
-    runtime::block_on(async {
-        let house = wire::build(&config, &cx.env, &selection)?;
-        house.warn(&cx.ui);
-        let faults = if args.refresh { ask(&house, &everyone(&house), cx).await } else { ask_cold(&house, cx).await };
+    visit(&config, cx, &which.selection(), async |house| {
+        let faults = which.ask(house, cx).await;
         let (_, items) = house.gate.visible(&Face::All, kind);
-        let report = List { kind, items: items.iter().map(|item| Row::of(item, &house)).collect(), faults };
-        let result = cx.ui.report(&report);
-        report.warn(cx);
+        let report = List { kind, items: items.iter().map(|item| Row::of(item, house)).collect(), faults };
+        cx.ui.report(&report)?;
+        which.judge(report.faults, cx)
+    })
+}
+
+/// The tools under the names and in the shape that models are given functions in. Nothing is pinned under names that
+/// were made for this list.
+fn openai(which: &Which, cx: &Context) -> Result<(), Failure> {
+    let mut config = cx.config()?;
+    config.gate.tool_names = ToolNames::Mcp;
+    config.servers.values_mut().for_each(|server| server.prefix = Prefix::Always);
+    wire::start_logging(&cx.env, &cx.home, Log::Terminal);
+    runtime::block_on(async {
+        let house = wire::build_unpinned(&config, &cx.env, &which.selection(), Arc::new(Collector::default()))?;
+        house.warn(&cx.ui);
+        let faults = which.ask(&house, cx).await;
+        let (_, items) = house.gate.visible(&Face::All, ItemKind::Tool);
+        let tools: Vec<_> = items.iter().map(|item| Row::of(item, &house).as_function()).collect();
         house.stop().await;
-        result?;
-        match report.faults.into_iter().next() {
-            Some((_, fault)) if args.name.is_some() => Err(gate::Failure::Broke(fault).into()),
+        let text = serde_json::to_string_pretty(&tools).map_err(Failure::bug)?;
+        cx.ui.out(&format!("{text}\n"))?;
+        which.judge(faults, cx)
+    })
+}
+
+impl Which {
+    fn selection(&self) -> Selection {
+        self.name.clone().map_or(Selection::Enabled, Selection::Only)
+    }
+
+    async fn ask(&self, house: &House, cx: &Context) -> Faults {
+        if self.refresh { ask(house, &everyone(house), cx).await } else { ask_cold(house, cx).await }
+    }
+
+    /// Says who did not answer; for a server that was named that is a failure.
+    fn judge(&self, faults: Faults, cx: &Context) -> Result<(), Failure> {
+        warn(&faults, cx);
+        match faults.into_iter().next() {
+            Some((_, fault)) if self.name.is_some() => Err(gate::Failure::Broke(fault).into()),
             _ => Ok(()),
         }
-    })
+    }
+}
+
+/// Servers that did not answer, and why.
+pub type Faults = Vec<(ServerName, Fault)>;
+
+/// Says who did not answer.
+pub fn warn(faults: &Faults, cx: &Context) {
+    for (_, fault) in faults {
+        cx.ui.warning(&fault.to_string(), fault.hint.as_deref());
+    }
 }
 
 /// Makes sure that the tool `asked` is in the catalog, if any server has it.
@@ -72,19 +175,20 @@ pub async fn know(house: &House, asked: &str, cx: &Context) -> Result<(), Failur
     }
 }
 
-fn everyone(house: &House) -> Vec<ServerName> {
+/// The servers of a gate.
+pub fn everyone(house: &House) -> Vec<ServerName> {
     house.gate.catalog().servers(&Face::All)
 }
 
 /// Starts the servers that were never seen and waits for their lists.
-pub async fn ask_cold(house: &House, cx: &Context) -> Vec<(ServerName, Fault)> {
+pub async fn ask_cold(house: &House, cx: &Context) -> Faults {
     let mut cold = everyone(house);
     cold.retain(|server| house.gate.catalog().offer(server).is_none());
     ask(house, &cold, cx).await
 }
 
 /// Starts every server and waits as long as each may take to start.
-pub async fn ask_patiently(house: &House) -> Vec<(ServerName, Fault)> {
+pub async fn ask_patiently(house: &House) -> Faults {
     let mut faults = Vec::new();
     for server in everyone(house) {
         let (Ok(()), Some(up)) = (house.gate.start(&server), house.upstream(server.as_str())) else { continue };
@@ -96,7 +200,7 @@ pub async fn ask_patiently(house: &House) -> Vec<(ServerName, Fault)> {
 }
 
 /// Starts `servers` and waits for their lists, all at once.
-pub async fn ask(house: &House, servers: &[ServerName], cx: &Context) -> Vec<(ServerName, Fault)> {
+pub async fn ask(house: &House, servers: &[ServerName], cx: &Context) -> Faults {
     if servers.is_empty() {
         return Vec::new();
     }
@@ -137,20 +241,26 @@ async fn ask_one(house: &House, server: &ServerName) -> Result<(), Fault> {
     }
 }
 
+/// One thing that a server lists, as it may be shown.
 #[derive(Serialize)]
-struct Row {
-    name: String,
-    server: String,
+pub struct Row {
+    /// Its exposed name.
+    pub name: String,
+    /// Whose it is.
+    pub server: String,
+    /// The server's own name for it.
     #[serde(rename = "rawName")]
-    raw_name: String,
+    pub raw_name: String,
     /// What a call of it needs: `allow` or `ask`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    decision: Option<&'static str>,
-    definition: Box<RawValue>,
+    pub decision: Option<&'static str>,
+    /// Its definition as the server sent it, masked.
+    pub definition: Box<RawValue>,
 }
 
 impl Row {
-    fn of(item: &Item, house: &House) -> Self {
+    /// `item` as it may be shown.
+    pub fn of(item: &Item, house: &House) -> Self {
         let definition = masked(&item.definition, house);
         Self {
             name: house.gate.masks().text(&item.exposed).into_owned(),
@@ -161,11 +271,38 @@ impl Row {
         }
     }
 
+    fn as_function(&self) -> Function {
+        let raw = |key| view::member(self.definition.get(), key);
+        let schema = raw("inputSchema").map(str::to_owned).and_then(|raw| RawValue::from_string(raw).ok());
+        Function {
+            kind: "function",
+            function: FunctionBody {
+                name: self.name.clone(),
+                description: raw("description").and_then(view::string).unwrap_or_default().into_owned(),
+                parameters: schema.unwrap_or_default(),
+            },
+        }
+    }
+
     fn describe(&self) -> String {
         let text = |key| view::member(self.definition.get(), key).and_then(view::string);
         let text = text("description").or_else(|| text("title")).unwrap_or_default();
         content::visible(text.lines().next().unwrap_or_default())
     }
+}
+
+#[derive(Serialize)]
+struct Function {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    function: FunctionBody,
+}
+
+#[derive(Serialize)]
+struct FunctionBody {
+    name: String,
+    description: String,
+    parameters: Box<RawValue>,
 }
 
 /// A definition as it may be shown: servers write them, so they go through the masks like everything else.
@@ -176,7 +313,7 @@ fn masked(definition: &bytes::Bytes, house: &House) -> String {
 struct List {
     kind: ItemKind,
     items: Vec<Row>,
-    faults: Vec<(ServerName, Fault)>,
+    faults: Faults,
 }
 
 impl List {
@@ -186,12 +323,6 @@ impl List {
             ItemKind::Prompt => "prompts",
             ItemKind::Resource => "resources",
             ItemKind::Template => "templates",
-        }
-    }
-
-    fn warn(&self, cx: &Context) {
-        for (_, fault) in &self.faults {
-            cx.ui.warning(&fault.to_string(), fault.hint.as_deref());
         }
     }
 }

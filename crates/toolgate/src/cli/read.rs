@@ -5,11 +5,12 @@ use std::io::IsTerminal;
 use clap::Args;
 
 use super::agent::Agent;
-use super::{Context, content, items, runtime};
+use super::visit::visit;
+use super::{Context, content, items};
 use crate::ui::Failure;
-use crate::wire::{self, Log, Selection};
+use crate::wire::Selection;
 use gate::Face;
-use mcp::{Limits, view};
+use mcp::view;
 
 /// Arguments of `read`.
 #[derive(Debug, Args)]
@@ -27,20 +28,11 @@ pub struct ReadArgs {
 /// Reads.
 pub fn run(args: &ReadArgs, cx: &Context) -> Result<(), Failure> {
     let config = cx.config()?;
-    wire::start_logging(&cx.env, &cx.home, Log::Terminal);
     let selection = args.server.clone().map_or(Selection::Enabled, Selection::Only);
-    let answer = runtime::block_on(async {
-        let house = wire::build(&config, &cx.env, &selection)?;
-        house.warn(&cx.ui);
-        for (_, fault) in items::ask_cold(&house, cx).await {
-            cx.ui.warning(&fault.to_string(), fault.hint.as_deref());
-        }
-        let mut agent = Agent::meet(house.gate.clone(), Face::All, Limits::default()).await?;
+    let answer = visit(&config, cx, &selection, async |house| {
+        items::warn(&items::ask_cold(house, cx).await, cx);
         let params = format!(r#"{{"uri":{}}}"#, view::quoted(&args.uri));
-        let answer = agent.request("resources/read", &params, &mut |_| ()).await;
-        agent.leave().await;
-        house.stop().await;
-        answer
+        Agent::asks(house.gate.clone(), Face::All, "resources/read", &params).await
     })?;
     if cx.ui.json() {
         return cx.ui.out(&content::with_schema(answer.raw(), "toolgate.read/1"));
