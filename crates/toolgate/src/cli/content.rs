@@ -18,6 +18,19 @@ pub fn human(result: &str, terminal: bool) -> String {
     out
 }
 
+/// The messages of a prompt as text, each behind its role. For a `terminal` as [`human`].
+pub fn messages(result: &str, terminal: bool) -> String {
+    let raw = view::member(result, "messages").unwrap_or("[]");
+    let mut out = String::new();
+    for span in view::elements(raw).unwrap_or_default() {
+        let message = span.of(raw);
+        let role = view::member(message, "role").and_then(view::string).unwrap_or_default();
+        let text = format!("{role}: {}", block(view::member(message, "content").unwrap_or("{}")));
+        let _ = writeln!(out, "{}", if terminal { visible(&text) } else { text });
+    }
+    out
+}
+
 fn block(raw: &str) -> String {
     let text = |key: &str| view::member(raw, key).and_then(view::string).map(|text| text.into_owned());
     let size = |key: &str| view::member(raw, key).map_or(0, str::len);

@@ -6,11 +6,10 @@ use clap::{Args, CommandFactory, Subcommand};
 
 use super::{Cli, Context};
 use super::{
-    activity, add, approve, call, configure, get, help, items, list, lock, read, remove, schema, serve, status, switch,
-    test,
+    activity, add, approve, caches, call, call_all, complete, configure, describe, get, get_prompt, help, items, list, lock, print_config, read, refresh, remove, schema, serve, status, switch, test, validate,
 };
 use crate::ui::Failure;
-use gate::{Code, ItemKind};
+use gate::Code;
 
 /// What is said after `toolgate mcp`.
 #[derive(Debug, Args)]
@@ -37,17 +36,30 @@ enum McpCommand {
     /// Keep servers from being used, without taking their entries out.
     Disable(switch::SwitchArgs),
     /// List the tools the gate shows.
-    Tools(items::ItemsArgs),
+    Tools(items::ToolsArgs),
     /// List the prompts the gate shows.
-    Prompts(items::ItemsArgs),
+    Prompts(items::PromptsArgs),
     /// List the resources the gate shows.
-    Resources(items::ItemsArgs),
+    Resources(items::ResourcesArgs),
+    /// Show everything that one server offers, for people or as documentation.
+    Describe(describe::DescribeArgs),
     /// Call a tool.
     Call(call::CallArgs),
+    /// Call a tool of every server that has it.
+    CallAll(call_all::CallAllArgs),
     /// Read a resource.
     Read(read::ReadArgs),
+    /// Get a prompt with its arguments filled in.
+    GetPrompt(get_prompt::GetPromptArgs),
+    /// Ask a server to complete an argument.
+    Complete(complete::CompleteArgs),
+    /// Ask servers again for all that they list.
+    #[command(visible_alias = "reconnect")]
+    Refresh(refresh::RefreshArgs),
     /// Ask servers how they are and print all that is known of them.
     Status(status::StatusArgs),
+    /// Show which tools are known, and how each server was found last.
+    Caches(caches::CachesArgs),
     /// Show the recent calls.
     Activity(activity::ActivityArgs),
     /// Start one server, shake hands, list, ping, and say how each step went.
@@ -58,6 +70,10 @@ enum McpCommand {
     Approve(approve::ApproveArgs),
     /// Snapshot the schemas of tools, and tell what changed.
     Schema(schema::SchemaArgs),
+    /// Check a file of servers without adding any.
+    Validate(validate::ValidateArgs),
+    /// Print what a host has to be told so that it starts this gate.
+    PrintConfig(print_config::PrintConfigArgs),
     /// Serve the gate on standard input and output.
     Serve(serve::ServeArgs),
 }
@@ -79,17 +95,25 @@ fn dispatch(command: McpCommand, cx: &Context) -> Result<(), Failure> {
         McpCommand::Configure(args) => configure::run(&args, cx),
         McpCommand::Enable(args) => switch::run(&args, true, cx),
         McpCommand::Disable(args) => switch::run(&args, false, cx),
-        McpCommand::Tools(args) => items::run(&args, ItemKind::Tool, cx),
-        McpCommand::Prompts(args) => items::run(&args, ItemKind::Prompt, cx),
-        McpCommand::Resources(args) => items::run(&args, ItemKind::Resource, cx),
+        McpCommand::Tools(args) => items::tools(&args, cx),
+        McpCommand::Prompts(args) => items::prompts(&args, cx),
+        McpCommand::Resources(args) => items::resources(&args, cx),
+        McpCommand::Describe(args) => describe::run(&args, cx),
         McpCommand::Call(args) => call::run(&args, cx),
+        McpCommand::CallAll(args) => call_all::run(&args, cx),
         McpCommand::Read(args) => read::run(&args, cx),
+        McpCommand::GetPrompt(args) => get_prompt::run(&args, cx),
+        McpCommand::Complete(args) => complete::run(&args, cx),
+        McpCommand::Refresh(args) => refresh::run(&args, cx),
         McpCommand::Status(args) => status::run(&args, cx),
+        McpCommand::Caches(args) => caches::run(&args, cx),
         McpCommand::Activity(args) => activity::run(&args, cx),
         McpCommand::Test(args) => test::run(&args, cx),
         McpCommand::Lock(args) => lock::run(&args, cx),
         McpCommand::Approve(args) => approve::run(&args, cx),
         McpCommand::Schema(args) => schema::run(&args, cx),
+        McpCommand::Validate(args) => validate::run(&args, cx),
+        McpCommand::PrintConfig(args) => print_config::run(&args, cx),
         McpCommand::Serve(args) => serve::run(&args, cx),
     }
 }

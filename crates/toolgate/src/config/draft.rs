@@ -167,6 +167,22 @@ pub fn drafts_from_json(document: &str, text: &str, name: Option<&str>) -> Resul
     }
 }
 
+/// Reads TOML: a document with `mcp_servers`, as in config.toml. `path` says in messages where it came from.
+///
+/// # Errors
+/// No TOML, or no table of that name, with line and column.
+pub fn drafts_from_toml(path: &Path, text: &str) -> Result<Vec<Draft>, Problem> {
+    let path: Arc<Path> = path.into();
+    let (mut root, problems) = node::from_toml(&path, text);
+    if let Some(problem) = problems.into_iter().next() {
+        return Err(problem);
+    }
+    match root.remove("mcp_servers") {
+        Some(servers) => many(servers),
+        None => Err(Problem::new(&Place::at(&path, text, 0), "no `mcp_servers` in it")),
+    }
+}
+
 fn not_json(document: &str, error: &serde_json::Error) -> Problem {
     let path: Arc<Path> = Path::new(document).into();
     let place = Place::File { path, line: error.line(), column: error.column() };

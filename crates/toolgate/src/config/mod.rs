@@ -34,7 +34,7 @@ mod write;
 mod tests;
 
 pub use decisions::UNDECIDED;
-pub use draft::{Draft, check_name, drafts_from_json};
+pub use draft::{Draft, check_name, drafts_from_json, drafts_from_toml};
 pub use edit::{Edit, EditError};
 pub use env::{Env, child_env, secrets};
 pub use govern::{

@@ -14,6 +14,9 @@ use upstream::Upstream;
 /// How much longer than its own timeouts a server is waited for; they bound every step by themselves.
 const GRACE: Duration = Duration::from_secs(5);
 
+/// But nobody who only wants to know how servers are waits longer than this for one of them.
+const LONGEST: Duration = Duration::from_secs(10);
+
 /// All configured servers by name, usable or not. Without a `house` nothing was started, and nothing is by this.
 pub fn statuses(config: &Config, env: &Env, house: Option<&House>) -> Vec<Status> {
     statuses_of(config, env, house.map_or(&[], |house| &house.upstreams))
@@ -131,7 +134,7 @@ async fn start(house: &House, up: &Arc<Upstream>) -> Option<(String, State, Stri
     match house.gate.start(up.name()) {
         Ok(()) => {
             // How it ended shows in its status.
-            let _ = tokio::time::timeout(up.patience() + GRACE, settled(up)).await;
+            let _ = tokio::time::timeout((up.patience() + GRACE).min(LONGEST), settled(up)).await;
             None
         }
         Err(Failure::Broke(_)) => None,
