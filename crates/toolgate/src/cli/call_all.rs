@@ -38,12 +38,14 @@ pub fn run(args: &CallAllArgs, cx: &Context) -> Result<(), Failure> {
     let config = cx.config()?;
     visit(&config, cx, &Selection::Enabled, async |house| {
         let silent = items::ask_cold(house, cx).await;
-        let mut servers = join_all(having(&args.tool, house).iter().map(|one| call(args, &arguments, house, one))).await;
+        let mut servers =
+            join_all(having(&args.tool, house).iter().map(|one| call(args, &arguments, house, one))).await;
         if servers.is_empty() && silent.is_empty() {
             return Err(nobody(&args.tool));
         }
         // Whoever could not be asked may have the tool, too.
-        let unknown = silent.into_iter().map(|(server, fault)| One::failed(&server, &gate::Failure::Broke(fault).into()));
+        let unknown =
+            silent.into_iter().map(|(server, fault)| One::failed(&server, &gate::Failure::Broke(fault).into()));
         servers.extend(unknown);
         let report = All { schema: "toolgate.call_all/1", tool: &args.tool, servers };
         cx.ui.report(&report)?;

@@ -1,6 +1,6 @@
 //! `toolgate mcp complete`: what a server proposes for an argument of a prompt or a variable of a resource template.
 
-use clap::Args;
+use clap::{ArgGroup, Args};
 use serde_json::{Value, json};
 
 use super::agent::Agent;
@@ -15,14 +15,14 @@ use mcp::view;
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   toolgate mcp complete --prompt docs__lookup --arg language --value py
-  toolgate mcp complete --resource 'repo://{owner}/{name}' --arg name --value t --context owner=octo")]
-#[group(id = "reference", required = true, multiple = false, args = ["prompt", "resource"])]
+  toolgate mcp complete --resource 'repo://{owner}/{name}' --arg name --value t --context owner=octo",
+    group = ArgGroup::new("reference").required(true))]
 pub struct CompleteArgs {
     /// A prompt, as `toolgate mcp prompts` prints it.
-    #[arg(long, value_name = "SERVER__PROMPT")]
+    #[arg(long, value_name = "SERVER__PROMPT", group = "reference")]
     prompt: Option<String>,
     /// A resource template, or a resource, by its URI.
-    #[arg(long, value_name = "URI")]
+    #[arg(long, value_name = "URI", group = "reference")]
     resource: Option<String>,
     /// The argument or variable.
     #[arg(long, value_name = "NAME")]

@@ -98,8 +98,7 @@ impl Consent {
     /// When the secret is wrong, or there is nobody who could approve.
     pub fn given(&self, config: &Config, cx: &Context) -> Result<(Option<Person>, Approver), Failure> {
         let person = self.person(cx)?;
-        let approver =
-            if person.is_some() { Approver::Terminal } else { Approver::Elsewhere(self.patience(config)) };
+        let approver = if person.is_some() { Approver::Terminal } else { Approver::Elsewhere(self.patience(config)) };
         Ok((person, approver))
     }
 

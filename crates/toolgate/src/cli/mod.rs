@@ -9,6 +9,7 @@ mod approvals;
 mod approve;
 mod asked;
 mod audit;
+mod bare;
 mod caches;
 mod call;
 mod call_all;
@@ -64,7 +65,7 @@ struct Cli {
     #[command(flatten)]
     global: Global,
     #[command(subcommand)]
-    command: Command,
+    command: Option<Command>,
 }
 
 #[derive(Debug, Args)]
@@ -125,7 +126,10 @@ pub fn main(args: Vec<OsString>, env: Env) -> ExitCode {
         Ok(cx) => cx,
         Err(failure) => return finish(&early, Err(failure)),
     };
-    let result = dispatch(cli.command, &cx);
+    let result = match cli.command {
+        Some(command) => dispatch(command, &cx),
+        None => bare::run(&cx),
+    };
     finish(&cx.ui, result)
 }
 

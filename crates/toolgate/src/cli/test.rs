@@ -40,6 +40,13 @@ pub struct TestArgs {
     args: String,
 }
 
+impl TestArgs {
+    /// A plain test of the server `name`.
+    pub fn of(name: &str) -> Self {
+        Self { name: name.to_owned(), timeout: None, tool: None, args: "{}".to_owned() }
+    }
+}
+
 /// Tests.
 pub fn run(args: &TestArgs, cx: &Context) -> Result<(), Failure> {
     view::members(args.args.trim()).map_err(|flaw| Failure::new(Code::ArgsInvalid, format!("`--args`: {flaw}")))?;

@@ -34,7 +34,8 @@ pub struct ValidateArgs {
 pub fn run(args: &ValidateArgs, cx: &Context) -> Result<(), Failure> {
     let text = read(&args.file)?;
     let drafts = drafts(&args.file, &text);
-    let servers: Vec<_> = drafts.as_ref().map_or(&[][..], |drafts| drafts).iter().map(|draft| judge(draft, cx)).collect();
+    let servers: Vec<_> =
+        drafts.as_ref().map_or(&[][..], |drafts| drafts).iter().map(|draft| judge(draft, cx)).collect();
     let problem = drafts.err().map(|problem| Mistake::of(&problem));
     let ok = problem.is_none() && servers.iter().all(|server| server.ok);
     let report = Validated { schema: "toolgate.validate/1", file: args.file.clone(), ok, problem, servers };

@@ -64,7 +64,11 @@ impl Description {
         let info = |key: &str| self.server_info.as_ref().and_then(|info| info.get(key)?.as_str());
         let own: Vec<_> = [info("title").or(info("name")), info("version")].into_iter().flatten().collect();
         let protocol = behind(", MCP ", self.protocol.as_deref());
-        visible(&format!("{}{}{protocol}", self.name, behind(": ", (!own.is_empty()).then(|| own.join(" ")).as_deref())))
+        visible(&format!(
+            "{}{}{protocol}",
+            self.name,
+            behind(": ", (!own.is_empty()).then(|| own.join(" ")).as_deref())
+        ))
     }
 }
 
