@@ -6,7 +6,8 @@ use clap::{Args, CommandFactory, Subcommand};
 
 use super::{Cli, Context};
 use super::{
-    activity, add, approve, caches, call, call_all, complete, configure, describe, get, get_prompt, help, items, list, lock, print_config, read, refresh, remove, schema, serve, status, switch, test, validate,
+    activity, add, approve, caches, call, call_all, complete, configure, describe, get, get_prompt, help, items, list,
+    lock, print_config, read, refresh, remove, schema, serve, status, switch, test, validate,
 };
 use crate::ui::Failure;
 use gate::Code;
