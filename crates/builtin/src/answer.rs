@@ -60,6 +60,17 @@ impl Answer {
         Self { result: format!(r#"{{"content":[{{"type":"text","text":{quoted}}}]}}"#), failed: false }
     }
 
+    /// A failure in plain words, for the model.
+    pub fn failure(text: &str) -> Self {
+        let text = quoted(text);
+        Self { result: format!(r#"{{"content":[{{"type":"text","text":{text}}}],"isError":true}}"#), failed: true }
+    }
+
+    /// A result that is put together already.
+    pub fn result(result: &serde_json::Value) -> Self {
+        Self { result: result.to_string(), failed: false }
+    }
+
     /// An answer of one JSON object, and as text for whoever reads only that.
     fn object(json: &str) -> Self {
         let text = quoted(json);
@@ -83,9 +94,7 @@ impl Answer {
 
 impl From<Invalid> for Answer {
     fn from(Invalid(why): Invalid) -> Self {
-        let text = quoted(&why);
-        let result = format!(r#"{{"content":[{{"type":"text","text":{text}}}],"isError":true}}"#);
-        Self { result, failed: true }
+        Self::failure(&why)
     }
 }
 

@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::unix::pipe::{Receiver, Sender};
 use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
 
 /// How long output may still come once nothing of the program is left.
 const LAST_WORDS: Duration = Duration::from_millis(250);
@@ -43,6 +44,8 @@ pub enum Ending {
     Exited(ExitKind),
     /// It was ended because its time was over.
     Overdue,
+    /// It was ended because that was asked for.
+    Stopped,
     /// The operating system would not start it, for this error number.
     NotStarted(i32),
     /// Nobody can tell.
@@ -76,12 +79,17 @@ pub enum NotRun {
     Stopping,
 }
 
-/// Runs the program to its end; `heard` is given what it writes as it comes. Dropping the future ends the program and
-/// all it started.
+/// Runs the program to its end; `heard` is given what it writes as it comes. `stop` ends the program and all it
+/// started, and returns when nothing of it is left; dropping the future ends them without waiting.
 ///
 /// # Errors
 /// [`NotRun`] if nothing was started.
-pub async fn run(helper: &Helper, job: Job, heard: &mut (dyn FnMut(Stream, &[u8]) + Send)) -> Result<Ran, NotRun> {
+pub async fn run(
+    helper: &Helper,
+    job: Job,
+    heard: &mut (dyn FnMut(Stream, &[u8]) + Send),
+    stop: CancellationToken,
+) -> Result<Ran, NotRun> {
     let begun = Instant::now();
     let (helper, launch) = (helper.clone(), job.launch);
     let launched = tokio::task::spawn_blocking(move || sandbox::launch(&helper, &launch)).await;
@@ -91,7 +99,8 @@ pub async fn run(helper: &Helper, job: Job, heard: &mut (dyn FnMut(Stream, &[u8]
     let watched = Watched::new(child.lifeline)?;
     let mut out = Tap { stream: Stream::Out, pipe: Some(stdout), clip: Clip::new(job.keep) };
     let mut err = Tap { stream: Stream::Err, pipe: stderr, clip: Clip::new(job.keep) };
-    let ending = follow(&watched, pin!(feed(stdin, job.stdin)), (&mut out, &mut err), begun + job.limit, heard).await;
+    let until = Until { deadline: begun + job.limit, stop };
+    let ending = follow(&watched, pin!(feed(stdin, job.stdin)), (&mut out, &mut err), until, heard).await;
     Ok(Ran { ending, stdout: out.clip, stderr: err.clip, took: begun.elapsed() })
 }
 
@@ -100,11 +109,17 @@ async fn feed(mut stdin: Sender, input: Bytes) {
     _ = stdin.write_all(&input).await;
 }
 
+/// When it has to end.
+struct Until {
+    deadline: Instant,
+    stop: CancellationToken,
+}
+
 async fn follow(
     watched: &Watched,
     mut feeding: std::pin::Pin<&mut (impl Future<Output = ()> + Send)>,
     (out, err): (&mut Tap, &mut Tap),
-    deadline: Instant,
+    Until { deadline, stop }: Until,
     heard: &mut (dyn FnMut(Stream, &[u8]) + Send),
 ) -> Ending {
     let (mut fed, mut ending, mut gone) = (false, None, None);
@@ -123,6 +138,10 @@ async fn follow(
             () = &mut feeding, if !fed => fed = true,
             () = sleep_until(deadline), if ending.is_none() && gone.is_none() => {
                 ending = Some(Ending::Overdue);
+                watched.terminate();
+            }
+            () = stop.cancelled(), if ending.is_none() && gone.is_none() => {
+                ending = Some(Ending::Stopped);
                 watched.terminate();
             }
             () = sleep_until(gone.unwrap_or(deadline)), if gone.is_some() => break,

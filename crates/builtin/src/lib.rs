@@ -5,6 +5,7 @@
 
 mod answer;
 pub mod child;
+pub mod codex;
 mod results;
 mod tools;
 
