@@ -2,7 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::config::{Config, Env, Layers, OverrideError, Problem, ServerError, WriteError, resolve, similar};
+use crate::config::{
+    Asked, Config, Env, Layers, LayersError, Problem, ProjectTrust, RefError, ServerError, Source, WriteError, resolve,
+    similar,
+};
 use crate::ui::{Failure, Ui};
 use gate::Code;
 
@@ -63,8 +66,7 @@ impl Context {
     /// When there is no such file, and as [`Context::config`].
     pub fn instead_of_own(&self, path: &Path) -> Result<Config, Failure> {
         std::fs::metadata(path).map_err(|error| Failure::io(&format!("read {}", path.display()), error))?;
-        let layers = Layers::read_with(&self.home, path, &self.overrides, &self.env).map_err(not_key_value)?;
-        Ok(resolve(layers, &self.env))
+        self.ask(Some((Source::Toolgate, path)), &self.overrides)
     }
 
     /// The files alone, layer by layer, for a command that edits them.
@@ -76,8 +78,13 @@ impl Context {
     }
 
     fn read_with(&self, overrides: &[String]) -> Result<Config, Failure> {
-        let layers = Layers::read(&self.home, overrides, &self.env).map_err(not_key_value)?;
-        Ok(resolve(layers, &self.env))
+        self.ask(None, overrides)
+    }
+
+    fn ask(&self, instead: Option<(Source, &Path)>, overrides: &[String]) -> Result<Config, Failure> {
+        let (home, env) = (&self.home, &self.env);
+        let asked = Asked { home, instead, overrides, profile: None, project: true, env };
+        Ok(resolve(Layers::read_asked(&asked)?, env))
     }
 
     fn warn(&self, config: &Config) {
@@ -87,11 +94,35 @@ impl Context {
         for bad in &config.bad {
             self.ui.warning(&bad.to_string(), bad.problem.hint.as_deref());
         }
+        for project in config.trust.iter().filter(|project| !project.trusted) {
+            self.warn_of(project, config);
+        }
+    }
+
+    fn warn_of(&self, project: &ProjectTrust, config: &Config) {
+        let servers = config.servers.values().filter(|server| server.origin.source == Source::Project).count();
+        if servers > 0 {
+            let s = if servers == 1 { "" } else { "s" };
+            let text = format!("{} brings {servers} MCP server{s} and is not trusted", project.root.display());
+            self.ui.warning(&text, Some("see what they are with `toolgate config trust`, which asks before it trusts"));
+        }
     }
 }
 
-fn not_key_value(error: OverrideError) -> Failure {
-    Failure::new(Code::Usage, error.to_string()).hint("write it like `-c mcp_servers.NAME.command=\"CMD\"`")
+impl From<LayersError> for Failure {
+    fn from(error: LayersError) -> Self {
+        Self::new(Code::Usage, error.to_string()).hint(error.hint())
+    }
+}
+
+impl From<RefError> for Failure {
+    fn from(error: RefError) -> Self {
+        let code = match error {
+            RefError::Unset { .. } => Code::UpstreamAuthRequired,
+            _ => Code::ConfigInvalid,
+        };
+        Self::new(code, error.to_string()).hint(error.hint())
+    }
 }
 
 /// The failure of a command that was given a name nobody has.

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use super::refs;
 use super::secret::{looks_secret, url_secrets};
 use super::types::{Http, Server, Stdio, Transport};
 use gate::Secret;
@@ -90,9 +91,12 @@ const SHORTEST_SECRET: usize = 6;
 /// The secrets toolgate holds for a server, each once: bearer tokens and header values always (with and
 /// without their scheme), the value of a variable whose name looks secret, and what URLs in variables, arguments
 /// and the address carry as password or secret parameter (as written and percent-decoded). A plain variable
-/// such as a directory or a flag is no secret: masking it would damage innocent results.
+/// such as a directory or a flag is no secret: masking it would damage innocent results. What a reference to a file
+/// or to a variable whose name looks secret stands for is one.
 pub fn secrets(server: &Server, env: &Env) -> Vec<Secret> {
+    let (server, named) = refs::expanded_as_far_as_possible(server, env);
     let mut found = Found::default();
+    named.iter().for_each(|value| found.add(value));
     match &server.transport {
         Transport::Stdio(stdio) => found.stdio(stdio, env),
         Transport::Http(http) => found.http(http, env),

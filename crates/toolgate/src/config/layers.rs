@@ -1,14 +1,42 @@
-//! The layers a configuration is made of: two files and the command line, and managed files beside them. Reading them,
-//! not deciding. No file of a project is ever read, nor any `.env`: they come with what somebody cloned.
+//! The layers a configuration is made of: the user's files and command line, what a project brings, and managed files
+//! beside them. Reading them, not deciding: what came with a project is believed by nobody here. No `.env` is read.
 
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::env::Env;
+use super::json_layer;
 use super::managed_files::{self, ManagedFile, Unread};
 use super::node::{self, Node, Table, Value};
-use super::place::{CODEXS, OWN, Place, Problem, Source};
+use super::place::{Place, Problem, Source};
+use super::profile;
+use super::project::Project;
+use super::types::ProjectTrust;
+
+/// What is to be read.
+#[derive(Clone, Copy)]
+pub struct Asked<'a> {
+    /// `$CODEX_HOME`.
+    pub home: &'a Path,
+    /// A file in place of the one of its layer.
+    pub instead: Option<(Source, &'a Path)>,
+    /// `KEY=VALUE` of the command line.
+    pub overrides: &'a [String],
+    /// The profile that is laid on the files.
+    pub profile: Option<&'a str>,
+    /// Whether the project around the working directory is looked at too.
+    pub project: bool,
+    /// The environment.
+    pub env: &'a Env,
+}
+
+impl Asked<'_> {
+    fn file(&self, source: Source) -> PathBuf {
+        let instead = self.instead.filter(|(replaced, _)| *replaced == source).map(|(_, path)| path.to_owned());
+        instead.or_else(|| source.file(self.home)).expect("only layers that are one file are asked for")
+    }
+}
 
 /// What was written, layer by layer, lowest first.
 #[derive(Debug)]
@@ -21,6 +49,8 @@ pub struct Layers {
     pub(super) managed: Vec<ManagedFile>,
     /// Every file that was read or looked for.
     pub(super) files: Vec<PathBuf>,
+    /// The project that brings layers, if one does.
+    pub(super) project: Option<ProjectTrust>,
 }
 
 /// One layer.
@@ -34,36 +64,70 @@ pub(super) struct Layer {
     pub(super) open: bool,
 }
 
-/// A `-c` argument that is not `KEY=VALUE`.
+/// What was asked for on the command line cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`-c {argument}` is not of the form KEY=VALUE")]
-pub struct OverrideError {
-    /// The argument up to where it might hold a secret.
-    pub argument: String,
+pub enum LayersError {
+    /// A `-c` argument that is not `KEY=VALUE`.
+    #[error("`-c {argument}` is not of the form KEY=VALUE")]
+    Override {
+        /// The argument up to where it might hold a secret.
+        argument: String,
+    },
+    /// A profile that nobody wrote.
+    #[error("there is no profile `{}`: neither {} nor `[profiles.{}]` in config.toml", name.escape_debug(), file.display(), name.escape_debug())]
+    Profile {
+        /// Its name.
+        name: String,
+        /// The file it would be in.
+        file: PathBuf,
+    },
+}
+
+impl LayersError {
+    /// What would help.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Override { .. } => "write it like `-c mcp_servers.NAME.command=\"CMD\"`",
+            Self::Profile { .. } => "write its servers into one of these, as `[mcp_servers.NAME]` in the file",
+        }
+    }
 }
 
 impl Layers {
-    /// Reads the files under `home` (a missing one is an empty one, an unreadable one a problem of its layer), the
-    /// managed ones, and the `KEY=VALUE` overrides.
+    /// Reads the user's own files under `home` (a missing one is an empty one, an unreadable one a problem of its
+    /// layer), the managed ones, and the `KEY=VALUE` overrides. Looks at no project.
     ///
     /// # Errors
     /// An override without a key or without `=`.
-    pub fn read(home: &Path, overrides: &[String], env: &Env) -> Result<Self, OverrideError> {
-        Self::read_with(home, &home.join(OWN), overrides, env)
+    pub fn read(home: &Path, overrides: &[String], env: &Env) -> Result<Self, LayersError> {
+        Self::read_asked(&Asked { home, instead: None, overrides, profile: None, project: false, env })
     }
 
-    /// The same with the file `own` in place of toolgate.toml.
+    /// Reads all that is asked for.
     ///
     /// # Errors
-    /// As [`Layers::read`].
-    pub fn read_with(home: &Path, own: &Path, overrides: &[String], env: &Env) -> Result<Self, OverrideError> {
-        let mut files = vec![home.join(CODEXS), own.to_owned()];
-        let sources = [Source::Codex, Source::Toolgate];
-        let mut layers: Vec<_> = sources.into_iter().zip(&files).map(|(source, path)| guarded(source, path)).collect();
-        layers.push(command_line(overrides)?);
+    /// An override without a key or without `=`; a profile that is not there.
+    pub fn read_asked(asked: &Asked<'_>) -> Result<Self, LayersError> {
         let workspace = std::env::current_dir().unwrap_or_default();
-        files.extend(managed_files::looked_for(env).map(|(path, ..)| path));
-        Ok(Self { home: home.to_owned(), workspace, layers, managed: managed_files::read(env), files })
+        let sources = [Source::Json, Source::Codex, Source::Toolgate];
+        let mut files: Vec<_> = sources.iter().map(|source| asked.file(*source)).collect();
+        let users: Vec<_> = sources.into_iter().zip(&files).map(|(source, path)| guarded(source, path)).collect();
+        let profile = asked.profile.map(|name| profile::read(name, asked.home, &users[1])).transpose()?;
+        let project = match asked.project {
+            true => Project::read(&workspace, asked.home, asked.env, &users[1]),
+            false => Project::default(),
+        };
+        let mut layers = project.layers;
+        layers.extend(users);
+        if let Some(profile) = profile {
+            layers.extend(profile.layers);
+            files.push(profile.file);
+        }
+        layers.push(command_line(asked.overrides)?);
+        files.extend(project.files);
+        files.extend(managed_files::looked_for(asked.env).map(|(path, ..)| path));
+        let managed = managed_files::read(asked.env);
+        Ok(Self { home: asked.home.to_owned(), workspace, layers, managed, files, project: project.trust })
     }
 
     /// The same from texts instead of files.
@@ -71,7 +135,7 @@ impl Layers {
     /// # Errors
     /// An override without a key or without `=`.
     #[cfg(test)]
-    pub(super) fn from_texts(config: &str, toolgate: &str, overrides: &[&str]) -> Result<Self, OverrideError> {
+    pub(super) fn from_texts(config: &str, toolgate: &str, overrides: &[&str]) -> Result<Self, LayersError> {
         let layer = |source: Source, name: &str, text: &str| file(source, &Path::new(name).into(), Ok(text.to_owned()));
         let overrides: Vec<_> = overrides.iter().map(|&text| text.to_owned()).collect();
         let layers = vec![
@@ -81,7 +145,7 @@ impl Layers {
         ];
         Ok(Self {
             home: "/home".into(),
-            workspace: "/work/here".into(),
+            workspace: "/work/here".into(), project: None,
             layers,
             managed: Vec::new(),
             files: Vec::new(),
@@ -100,7 +164,8 @@ impl Layers {
     }
 }
 
-fn guarded(source: Source, path: &Path) -> Layer {
+/// Reads a file that the user alone should be able to write.
+pub(super) fn guarded(source: Source, path: &Path) -> Layer {
     file(source, &path.into(), managed_files::read_guarded(path, false))
 }
 
@@ -114,11 +179,12 @@ fn file(source: Source, path: &Arc<Path>, text: Result<String, Unread>) -> Layer
         }
         Err(Unread::Open(problem)) => (String::new(), Some(*problem), true),
     };
-    let (table, problems) = node::from_toml(path, &text);
+    let read = if source == Source::Json { json_layer::parse } else { node::from_toml };
+    let (table, problems) = read(path, &text);
     Layer { source, table, problems: problem.into_iter().chain(problems).collect(), open }
 }
 
-fn command_line(overrides: &[String]) -> Result<Layer, OverrideError> {
+fn command_line(overrides: &[String]) -> Result<Layer, LayersError> {
     let mut table = Table::new();
     for argument in overrides {
         node::merge(&mut table, parse_override(argument)?);
@@ -126,8 +192,8 @@ fn command_line(overrides: &[String]) -> Result<Layer, OverrideError> {
     Ok(Layer { source: Source::Override, table, problems: Vec::new(), open: false })
 }
 
-fn parse_override(argument: &str) -> Result<Table, OverrideError> {
-    let refused = || OverrideError { argument: argument.split('=').next().unwrap_or_default().to_owned() };
+fn parse_override(argument: &str) -> Result<Table, LayersError> {
+    let refused = || LayersError::Override { argument: argument.split('=').next().unwrap_or_default().to_owned() };
     let (key, text) = argument.split_once('=').ok_or_else(refused)?;
     let (key, text) = (key.trim(), text.trim());
     let segments = dotted(key);

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::node::{Node, Table, Value};
-use super::place::{Place, Problem, ServerError};
+use super::place::{Place, Problem, ServerError, Source};
 use super::secret::{looks_secret, url_secrets};
+use super::types::Origin;
 
 /// A secret that stands in a server's entry itself. Its text is never quoted.
 pub(super) struct InClear {
@@ -107,13 +108,14 @@ fn is_token(text: &str) -> bool {
 }
 
 /// Names that look like an earlier one: each is refused, by the place of the one it looks like.
-pub(super) fn lookalikes<'a>(entries: impl IntoIterator<Item = (&'a str, &'a Place)>) -> Vec<ServerError> {
+pub(super) fn lookalikes<'a>(entries: impl IntoIterator<Item = (&'a str, &'a Origin)>) -> Vec<ServerError> {
     let mut entries: Vec<_> = entries.into_iter().collect();
-    // Stable: in one file the upper one came first, and files come before the command line.
-    entries.sort_by_key(|(_, place)| order(place));
+    // In one file the upper one came first, and what a project brings never spoils what its user has.
+    entries.sort_by_key(|(_, origin)| order(origin));
     let mut seen: BTreeMap<String, (&str, &Place)> = BTreeMap::new();
     let mut refused = Vec::new();
-    for (name, place) in entries {
+    for (name, origin) in entries {
+        let place = &origin.place;
         let first = *seen.entry(gate::pin::skeleton(name)).or_insert((name, place));
         if first.0 != name {
             let message = format!("its name is too easily taken for `{}`, {}", first.0.escape_debug(), first.1);
@@ -124,10 +126,17 @@ pub(super) fn lookalikes<'a>(entries: impl IntoIterator<Item = (&'a str, &'a Pla
     refused
 }
 
-fn order(place: &Place) -> (u8, usize, usize) {
-    match place {
-        Place::File { path, line, column } => (u8::from(!path.ends_with("config.toml")), *line, *column),
-        Place::Json { .. } => (2, 0, 0),
-        Place::Override { .. } => (3, 0, 0),
+fn order(origin: &Origin) -> (u8, usize, usize) {
+    let rank = match origin.source {
+        Source::Codex => 0,
+        Source::Toolgate => 1,
+        Source::Json => 2,
+        Source::Profile => 3,
+        Source::Override | Source::Managed => 4,
+        Source::Project => 5,
+    };
+    match origin.place {
+        Place::File { line, column, .. } => (rank, line, column),
+        Place::Json { .. } | Place::Override { .. } => (rank, 0, 0),
     }
 }

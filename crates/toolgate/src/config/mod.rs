@@ -1,5 +1,5 @@
-//! What people wrote, read and decided: `$CODEX_HOME/config.toml`, `$CODEX_HOME/toolgate.toml` and `-c`, within what
-//! managed files leave open, become one [`Config`]. What happened (calls, catalogs, tokens) is not here, it is the store's.
+//! What people wrote, read and decided: `config.json`, `config.toml` and `toolgate.toml` of `$CODEX_HOME`, a profile and
+//! `-c`, and below them what a project brings, within what managed files leave open, become one [`Config`]. What happened (calls, catalogs, tokens) is not here, it is the store's.
 //!
 //! ```text
 //! files, -c ─ Layers::read ─▶ Layers (trees that know their places) ─ resolve ─▶ Config
@@ -15,12 +15,16 @@ mod fields;
 mod govern;
 mod governing;
 mod identity;
+mod json_layer;
 mod layers;
 mod lint;
 mod managed;
 mod managed_files;
 mod node;
 mod place;
+mod profile;
+mod project;
+mod refs;
 mod resolve;
 mod rules;
 mod secret;
@@ -42,14 +46,15 @@ pub use govern::{
     ToolSettings,
 };
 pub use identity::identity_line;
-pub use layers::{Layers, OverrideError};
+pub use layers::{Asked, Layers, LayersError};
 pub use place::{Place, Problem, ServerError, Source, similar};
+pub use refs::{RefError, expanded, is_reference};
 pub use resolve::resolve;
 pub use secret::{Address, mask_urls};
 pub use setting::{Setting, SettingError};
 pub use transport::NO_TRANSPORT;
 pub use types::{
-    ApprovalMode, Broken, Config, Gate, Http, Limits, Origin, Prefix, Profile, Protocol, Server, ServerLimits, Startup,
+    ApprovalMode, Broken, Config, Gate, Http, Limits, Origin, Prefix, Profile, ProjectTrust, Protocol, Server, ServerLimits, Startup,
     Stdio, ToolNames, Transport, Trust, Written,
 };
 pub use write::{Change, WriteError, Writer};

@@ -100,11 +100,7 @@ pub(super) fn from_json(place: Place, value: serde_json::Value) -> Node {
         Json::Null => Value::Other("null"),
         Json::Bool(flag) => Value::Bool(flag),
         Json::String(text) => Value::Text(text),
-        Json::Number(number) => match (number.as_i64(), number.as_f64()) {
-            (Some(integer), _) => Value::Integer(integer),
-            (None, Some(float)) => Value::Float(float),
-            (None, None) => Value::Other("number"),
-        },
+        Json::Number(number) => self::number(&number),
         Json::Array(items) => {
             let node = |(index, item): (usize, Json)| from_json(place.inside(&index.to_string()), item);
             Value::Array(items.into_iter().enumerate().map(node).collect())
@@ -120,6 +116,15 @@ pub(super) fn from_json(place: Place, value: serde_json::Value) -> Node {
         ),
     };
     Node { place, value }
+}
+
+/// Takes over a number of JSON.
+pub(super) fn number(number: &serde_json::Number) -> Value {
+    match (number.as_i64(), number.as_f64()) {
+        (Some(integer), _) => Value::Integer(integer),
+        (None, Some(float)) => Value::Float(float),
+        (None, None) => Value::Other("number"),
+    }
 }
 
 /// Lays `over` on `base`: tables merge deeply, all else is replaced.

@@ -89,13 +89,22 @@ pub(super) const CODEXS: &str = "config.toml";
 /// The file that toolgate alone reads.
 pub(super) const OWN: &str = "toolgate.toml";
 
+/// The file that older programs keep servers in.
+pub(super) const JSON: &str = "config.json";
+
 /// Which layer a setting came from; a later one wins over an earlier one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Source {
+    /// A file of the project that toolgate was started in: it came with what somebody cloned.
+    Project,
+    /// `$CODEX_HOME/config.json`.
+    Json,
     /// `$CODEX_HOME/config.toml`, which Codex reads too.
     Codex,
     /// `$CODEX_HOME/toolgate.toml`, read by toolgate alone.
     Toolgate,
+    /// What `--profile NAME` adds: `$CODEX_HOME/NAME.config.toml` and `[profiles.NAME]` of `config.toml`.
+    Profile,
     /// `-c KEY=VALUE` on the command line.
     Override,
     /// A managed file: bounds what all others say.
@@ -103,12 +112,26 @@ pub enum Source {
 }
 
 impl Source {
-    /// The file of this layer under `home`; none for the command line and managed files.
+    /// The file of this layer under `home`; none for a layer that is not one file there.
     pub fn file(self, home: &Path) -> Option<PathBuf> {
         match self {
             Self::Codex => Some(home.join(CODEXS)),
             Self::Toolgate => Some(home.join(OWN)),
-            Self::Override | Self::Managed => None,
+            Self::Json => Some(home.join(JSON)),
+            Self::Project | Self::Profile | Self::Override | Self::Managed => None,
+        }
+    }
+
+    /// The word that stands for this layer.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Project => "project",
+            Self::Json => "json",
+            Self::Codex => "codex",
+            Self::Toolgate => "toolgate",
+            Self::Profile => "profile",
+            Self::Override => "override",
+            Self::Managed => "managed",
         }
     }
 }

@@ -16,17 +16,21 @@ use super::managed::Managed;
 use super::managed_files::ManagedFile;
 use super::node::{self, Node, Table, Value};
 use super::place::{Place, Problem, ServerError, Source, similar};
+use super::project;
 use super::rules::Author;
 use super::server::{self, Context, defines_transport};
-use super::types::{Broken, Config, Gate, Limits, Origin, Server};
+use super::types::{Broken, Config, Gate, Limits, Origin, Server, Trust};
 
 /// Decides. Never fails: what is wrong is in `bad`, `broken` and `warnings`, and what is in `servers` can be used.
 pub fn resolve(layers: Layers, env: &Env) -> Config {
-    let Layers { home, workspace, mut layers, managed, files } = layers;
-    let mut resolving = Resolving::default();
+    let Layers { home, workspace, mut layers, managed, files, project } = layers;
+    let trusted = project.as_ref().is_some_and(|project| project.trusted);
+    let mut resolving = Resolving { trusted, ..Resolving::default() };
     let managed = resolving.managed(managed, env);
     let servers: Vec<_> = layers.iter_mut().map(|layer| (layer.source, resolving.servers_of(layer))).collect();
-    let own = layers.into_iter().filter(|layer| layer.source != Source::Codex);
+    resolving.not_of_a_project(&layers);
+    // Everything else that governs is the user's alone.
+    let own = layers.into_iter().filter(|layer| matches!(layer.source, Source::Toolgate | Source::Override));
     let own: Vec<_> = own.map(|layer| (layer.source, layer.table)).collect();
     let gate = resolving.section(&own, "gate", gate);
     let limits = resolving.section(&own, "limits", limits);
@@ -40,7 +44,7 @@ pub fn resolve(layers: Layers, env: &Env) -> Config {
     let names: Vec<_> = entries.keys().cloned().collect();
     let context =
         Context { env, gate: &gate, limits: &limits.server, data: &open_data, policy: &policy, managed: &managed };
-    for error in lint::lookalikes(entries.iter().map(|(name, entry)| (name.as_str(), &entry.origin.place))) {
+    for error in lint::lookalikes(entries.iter().map(|(name, entry)| (name.as_str(), &entry.origin))) {
         resolving.spoil(error);
     }
     for (name, entry) in entries {
@@ -48,8 +52,9 @@ pub fn resolve(layers: Layers, env: &Env) -> Config {
     }
     let data = managed.data(open_data);
     resolving.rules_in_vain(&policy);
-    let Resolving { servers, bad, broken, warnings, lints } = resolving;
-    Config { home, files, servers, bad, broken, warnings, lints, gate, limits, policy, approvals, data, audit }
+    let Resolving { servers, bad, broken, warnings, lints, trusted: _ } = resolving;
+    let trust = project.into_iter().collect();
+    Config { home, files, trust, servers, bad, broken, warnings, lints, gate, limits, policy, approvals, data, audit }
 }
 
 /// An entry as the layers make it together.
@@ -65,6 +70,8 @@ struct Resolving {
     broken: Vec<Broken>,
     warnings: Vec<Problem>,
     lints: Vec<Problem>,
+    /// Whether the project's entries may be used.
+    trusted: bool,
 }
 
 impl Resolving {
@@ -140,13 +147,20 @@ impl Resolving {
         let Some(first) = layer.problems.first().cloned() else {
             return found;
         };
+        // What a project holds must not spoil what its user has.
+        let found = if layer.source == Source::Project { Table::new() } else { found };
         let why = if layer.open { "its file is not believed" } else { "its file does not parse" };
         for name in found.into_keys() {
             let problem = Problem { message: format!("{why}: {}", first.message), ..first.clone() };
             self.spoil(ServerError { name, problem });
         }
         layer.table.clear();
-        let (source, grave) = (layer.source, layer.open || layer.source != Source::Codex);
+        let source = layer.source;
+        let grave = match source {
+            Source::Project => false,
+            Source::Codex | Source::Json => layer.open,
+            Source::Toolgate | Source::Profile | Source::Override | Source::Managed => true,
+        };
         self.broken.extend(layer.problems.drain(..).map(|problem| Broken { source, problem, grave }));
         Table::new()
     }
@@ -163,7 +177,7 @@ impl Resolving {
         let mut entries: BTreeMap<String, Entry> = BTreeMap::new();
         for (source, table) in layers {
             for (name, node) in table {
-                if source == Source::Codex {
+                if matches!(source, Source::Codex | Source::Profile) {
                     self.warn_foreign(&name, &node);
                 }
                 let below = entries.remove(&name);
@@ -178,8 +192,12 @@ impl Resolving {
             return;
         };
         for (key, node) in table.iter().filter(|(key, node)| server::is_own(key, node)) {
-            let message =
-                format!("`mcp_servers.{name}.{key}`: Codex does not know this setting and drops or refuses it");
+            let why = if server::is_own_key(key, node) {
+                "does not know this setting and drops or refuses it"
+            } else {
+                "does not resolve `${…}`"
+            };
+            let message = format!("`mcp_servers.{name}.{key}`: Codex {why}");
             self.warnings.push(Problem::new(&node.place, message).hint("move it to toolgate.toml"));
         }
     }
@@ -189,6 +207,9 @@ impl Resolving {
             return;
         }
         let adds_only = !defines_transport(&entry.node);
+        if entry.origin.source == Source::Project {
+            return self.projects_server(name, entry, context);
+        }
         for found in lint::literal_secrets(name, &entry.node) {
             let list = if found.certain { &mut self.warnings } else { &mut self.lints };
             list.push(found.problem);
@@ -205,6 +226,33 @@ impl Resolving {
                 }
                 self.spoil(ServerError { name: name.to_owned(), problem });
             }
+        }
+    }
+
+    /// An entry of a project. Until the project is trusted nobody wants to know what else is odd about it.
+    fn projects_server(&mut self, name: &str, entry: Entry, context: &Context<'_>) {
+        let (node, mut warnings) = project::narrowed(name, entry.node);
+        match server::read(name, node, entry.origin, context) {
+            Ok((mut server, more)) => {
+                warnings.extend(more);
+                server.trust = Trust::Untrusted;
+                if !self.trusted {
+                    server.enabled = false;
+                    server.barred.get_or_insert_with(project::barred);
+                    warnings.clear();
+                }
+                self.servers.insert(name.to_owned(), server);
+            }
+            Err(problem) => self.spoil(ServerError { name: name.to_owned(), problem }),
+        }
+        self.warnings.extend(warnings);
+    }
+
+    /// A project cannot govern; whoever tries is told so.
+    fn not_of_a_project(&mut self, layers: &[Layer]) {
+        let keys = layers.iter().filter(|layer| layer.source == Source::Project).flat_map(|layer| &layer.table);
+        for (key, node) in keys.filter(|(key, _)| SECTIONS.contains(&key.as_str())) {
+            self.warnings.push(Problem::new(&node.place, format!("`{key}` is not taken from a project")));
         }
     }
 
@@ -261,7 +309,9 @@ fn lay(below: Option<Entry>, source: Source, node: Node) -> Entry {
     let Some(mut below) = below else {
         return Entry { origin: alone(node.clone()), node };
     };
-    if source != Source::Override && defines_transport(&node) {
+    // A command line adds to what its author wrote elsewhere, but not to what others did.
+    let replaces = source != Source::Override || below.origin.source == Source::Project;
+    if replaces && defines_transport(&node) {
         let mut origin = alone(node.clone());
         origin.shadowed = below.origin.shadowed;
         origin.shadowed.push(below.origin.place);

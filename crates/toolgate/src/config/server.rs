@@ -12,6 +12,7 @@ use super::govern::{Data, PolicySettings, ToolSettings};
 use super::managed::Managed;
 use super::node::{Node, Value};
 use super::place::Problem;
+use super::refs;
 use super::transport;
 use super::types::{ApprovalMode, Gate, Origin, Prefix, Protocol, Server, ServerLimits, Startup, Trust, Written};
 
@@ -90,8 +91,16 @@ pub(super) fn defines_transport(entry: &Node) -> bool {
 /// Keys of a tool that Codex does not know.
 const OWN_TOOL_KEYS: [&str; 3] = ["read_only", "high_impact", "max_result_bytes"];
 
-/// Whether Codex would stumble over this setting: a key it does not know, or the approval mode `deny`.
+/// Whether Codex would stumble over this setting, or take a reference in it for the value itself.
 pub(super) fn is_own(key: &str, node: &Node) -> bool {
+    is_own_key(key, node) || (WITH_REFERENCES.contains(&key) && refs::within(node))
+}
+
+/// Settings in which references are resolved.
+const WITH_REFERENCES: [&str; 7] = ["command", "args", "env", "cwd", "url", "http_headers", "headers"];
+
+/// Whether Codex would stumble over this setting: a key it does not know, or the approval mode `deny`.
+pub(super) fn is_own_key(key: &str, node: &Node) -> bool {
     match (key, &node.value) {
         ("default_tools_approval_mode", value) => is_deny(value),
         ("auth", Value::Table(_)) => true,

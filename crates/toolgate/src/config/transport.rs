@@ -7,6 +7,7 @@ use super::env::Env;
 use super::fields::{Fields, FromNode, Kind};
 use super::node::{Node, Value};
 use super::place::{Place, Problem};
+use super::refs;
 use super::secret::Address;
 use super::types::{Http, Stdio, Transport};
 use gate::Secret;
@@ -155,7 +156,8 @@ fn env_var(node: Node) -> Result<Option<String>, Problem> {
 fn http(fields: &mut Fields, sse: bool) -> Result<Http, Problem> {
     let place = fields.place_of("url");
     let url = required(fields, "url")?;
-    if !is_http(&url) {
+    // What a reference makes of it is looked at when it is resolved.
+    if !is_http(&url) && !refs::has(&url) {
         return Err(Problem::new(&place, "`url` is not an http:// or https:// address"));
     }
     let written = if fields.has("headers") { "headers" } else { "http_headers" };
@@ -175,7 +177,8 @@ fn http(fields: &mut Fields, sse: bool) -> Result<Http, Problem> {
     })
 }
 
-fn is_http(url: &str) -> bool {
+/// Whether this is the address of a server.
+pub(super) fn is_http(url: &str) -> bool {
     let lower = url.to_ascii_lowercase();
     let rest = lower.strip_prefix("http://").or_else(|| lower.strip_prefix("https://"));
     let host = rest.and_then(|rest| rest.split(['/', '?', '#']).next());

@@ -17,6 +17,8 @@ pub struct Config {
     pub home: PathBuf,
     /// Every file that was read or looked for: what the configuration depends on.
     pub files: Vec<PathBuf>,
+    /// The projects whose files bring servers.
+    pub trust: Vec<ProjectTrust>,
     /// The usable servers by name, disabled ones included.
     pub servers: BTreeMap<String, Server>,
     /// Servers whose entry cannot be used; each at most once, none of them in `servers`.
@@ -57,6 +59,17 @@ impl Config {
         let own = self.broken.iter().find(|broken| broken.grave);
         own.map_or(Ok(()), |broken| Err(&broken.problem))
     }
+}
+
+/// A project that brings servers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProjectTrust {
+    /// Its directory, absolute.
+    pub root: PathBuf,
+    /// Whether a person said that its servers may run.
+    pub trusted: bool,
+    /// Its files that are there.
+    pub files: Vec<PathBuf>,
 }
 
 /// A mistake that belongs to a layer, not to one server.

@@ -90,8 +90,9 @@ pub fn client_info() -> upstream::ClientInfo {
 /// One server, as its link wants to hear it.
 ///
 /// # Errors
-/// A variable that has to be set and is not.
+/// A variable that has to be set and is not; a reference that stands for nothing.
 pub fn upstream(config: &Config, server: &Server, env: &Env) -> Result<upstream::Options, Failure> {
+    let server = &config::expanded(server, env)?;
     let transport = match &server.transport {
         Transport::Stdio(stdio) => child(config, server, stdio, env),
         Transport::Http(http) => address(server, http, env)?,
