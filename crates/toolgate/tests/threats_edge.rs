@@ -291,8 +291,11 @@ fn nothing_of_a_project_says_what_runs() {
     let env = format!("CODEX_HOME={0}/.codex\nHOME={0}\nTOOLGATE_REQUIREMENTS={0}/x.toml\n", work.display());
     fs::write(work.join(".env"), env).unwrap();
     let listed = setup.run(&["mcp", "list", "--json"]).run().json();
-    let names: Vec<_> = listed.as_array().unwrap().iter().map(|server| server["name"].clone()).collect();
-    assert_eq!(names, ["fx"]);
+    let told = |server: &Value| format!("{} {} {}", server["name"], server["state"], server["disabled_reason"]);
+    let told: Vec<_> = listed.as_array().unwrap().iter().map(told).collect();
+    assert!(told[0].starts_with("\"evil\" \"disabled\" \"untrusted\""), "{told:?}");
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert_eq!(setup.run(&["mcp", "test", "evil"]).run().status, Some(4));
     let mut client = setup.client(&[]);
     client.request("tools/list", &json!({}));
     assert!(client.close().success());

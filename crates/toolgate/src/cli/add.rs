@@ -212,7 +212,8 @@ impl Plan {
         config: &Config,
         cx: &Context,
     ) -> Result<(), Failure> {
-        let old = config.servers.get(&draft.name);
+        // What a project brings is not the user's, and gives way to what is.
+        let old = config.servers.get(&draft.name).filter(|old| old.origin.source != Source::Project);
         let exists = old.is_some() || config.bad.iter().any(|bad| bad.name == draft.name);
         if exists && !args.force {
             return Err(Failure::new(
@@ -235,11 +236,15 @@ impl Plan {
         Ok(())
     }
 
-    /// A replaced entry stays in the file it was in. Codex does not know the old SSE transport.
+    /// A replaced entry stays in the file it was in. Codex knows neither the old SSE transport nor references.
     fn write(&mut self, args: &AddArgs, draft: &Draft, server: &Server, old: Option<&Server>) -> Source {
         let name = draft.name.clone();
         let sse = matches!(&server.transport, Transport::Http(Http { sse: true, .. }));
-        if args.gate_only || sse || old.is_some_and(|old| old.origin.source == Source::Toolgate) {
+        if args.gate_only
+            || sse
+            || draft.has_references()
+            || old.is_some_and(|old| old.origin.source == Source::Toolgate)
+        {
             self.toolgate.push(Edit::Put { name, table: draft.whole() });
             return Source::Toolgate;
         }

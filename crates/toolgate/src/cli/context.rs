@@ -18,6 +18,7 @@ pub struct Context {
     /// `$CODEX_HOME`, absolute; it may not exist yet.
     pub home: PathBuf,
     overrides: Vec<String>,
+    profile: Option<String>,
 }
 
 impl Context {
@@ -25,12 +26,18 @@ impl Context {
     ///
     /// # Errors
     /// When neither `--home`, `CODEX_HOME` nor `HOME` says where it is.
-    pub fn new(env: Env, ui: Ui, home: Option<PathBuf>, overrides: Vec<String>) -> Result<Self, Failure> {
+    pub fn new(
+        env: Env,
+        ui: Ui,
+        home: Option<PathBuf>,
+        overrides: Vec<String>,
+        profile: Option<String>,
+    ) -> Result<Self, Failure> {
         let home = home.and_then(|home| std::path::absolute(home).ok()).or_else(|| env.codex_home());
         let Some(home) = home else {
             return Err(Failure::new(Code::ConfigInvalid, "neither CODEX_HOME nor HOME is set"));
         };
-        Ok(Self { env, ui, home, overrides })
+        Ok(Self { env, ui, home, overrides, profile })
     }
 
     /// Reads the configuration with its overrides and warns of all that is wrong in it.
@@ -49,42 +56,70 @@ impl Context {
     /// # Errors
     /// As [`Context::config`].
     pub fn read(&self) -> Result<Config, Failure> {
-        self.read_with(&self.overrides)
-    }
-
-    /// Reads the files alone, for a command that edits them.
-    ///
-    /// # Errors
-    /// As [`Context::config`].
-    pub fn files(&self) -> Result<Config, Failure> {
-        self.read_with(&[])
-    }
-
-    /// Reads the files with another one in place of toolgate.toml, for a command that compares.
-    ///
-    /// # Errors
-    /// When there is no such file, and as [`Context::config`].
-    pub fn instead_of_own(&self, path: &Path) -> Result<Config, Failure> {
-        std::fs::metadata(path).map_err(|error| Failure::io(&format!("read {}", path.display()), error))?;
-        self.ask(Some((Source::Toolgate, path)), &self.overrides)
+        Ok(resolve(Layers::read_asked(&self.asked())?, &self.env))
     }
 
     /// The files alone, layer by layer, for a command that edits them.
     ///
     /// # Errors
-    /// As [`Context::config`].
+    /// As [`Context::files`].
     pub fn layers(&self) -> Result<Layers, Failure> {
-        Layers::read(&self.home, &[], &self.env).map_err(not_key_value)
+        Ok(Layers::read_asked(&Asked { overrides: &[], profile: None, ..self.asked() })?)
     }
 
-    fn read_with(&self, overrides: &[String]) -> Result<Config, Failure> {
-        self.ask(None, overrides)
+    /// All that was written, before anything is decided.
+    ///
+    /// # Errors
+    /// As [`Context::config`].
+    pub fn all_layers(&self) -> Result<Layers, Failure> {
+        Ok(Layers::read_asked(&self.asked())?)
     }
 
-    fn ask(&self, instead: Option<(Source, &Path)>, overrides: &[String]) -> Result<Config, Failure> {
-        let (home, env) = (&self.home, &self.env);
-        let asked = Asked { home, instead, overrides, profile: None, project: true, env };
-        Ok(resolve(Layers::read_asked(&asked)?, env))
+    /// Reads the files alone, without what the command line says, for a command that edits them.
+    ///
+    /// # Errors
+    /// None as of now: what is wrong in a file is part of the answer.
+    pub fn files(&self) -> Result<Config, Failure> {
+        self.files_at(None)
+    }
+
+    /// The same as a gate would read them that is started in `workspace`.
+    ///
+    /// # Errors
+    /// As [`Context::files`].
+    pub fn files_at(&self, workspace: Option<&Path>) -> Result<Config, Failure> {
+        let asked = Asked { overrides: &[], profile: None, workspace, ..self.asked() };
+        Ok(resolve(Layers::read_asked(&asked)?, &self.env))
+    }
+
+    /// Reads the files with another one in place of toolgate.toml, for a command that compares.
+    ///
+    /// # Errors
+    /// As [`Context::instead_of`].
+    pub fn instead_of_own(&self, path: &Path) -> Result<Config, Failure> {
+        self.instead_of(Source::Toolgate, path)
+    }
+
+    /// Reads the files with another one in place of that of a layer.
+    ///
+    /// # Errors
+    /// When there is no such file, and as [`Context::config`].
+    pub fn instead_of(&self, layer: Source, path: &Path) -> Result<Config, Failure> {
+        std::fs::metadata(path).map_err(|error| Failure::io(&format!("read {}", path.display()), error))?;
+        let asked = Asked { instead: Some((layer, path)), ..self.asked() };
+        Ok(resolve(Layers::read_asked(&asked)?, &self.env))
+    }
+
+    fn asked(&self) -> Asked<'_> {
+        Asked {
+            home: &self.home,
+            instead: None,
+            overrides: &self.overrides,
+            profile: self.profile.as_deref(),
+            project: true,
+            workspace: None,
+            env: &self.env,
+        }
     }
 
     fn warn(&self, config: &Config) {

@@ -14,6 +14,7 @@ mod caches;
 mod call;
 mod call_all;
 mod complete;
+mod config;
 mod configure;
 mod content;
 mod context;
@@ -74,6 +75,10 @@ struct Global {
     /// value is TOML, or else a literal string.
     #[arg(short, long = "config", value_name = "KEY=VALUE", global = true)]
     config: Vec<String>,
+    /// Lay the servers of a profile on the others: `$CODEX_HOME/NAME.config.toml` and `[profiles.NAME.mcp_servers]`.
+    /// Also `--profile NAME`.
+    #[arg(short = 'p', value_name = "NAME", global = true)]
+    layer: Option<String>,
     /// Print the answer as JSON; failures and warnings become JSON lines on standard error.
     #[arg(long, global = true)]
     json: bool,
@@ -95,6 +100,8 @@ enum Command {
     Audit(audit::AuditArgs),
     /// Say who may call what and why; check, test and compare rules.
     Policy(policy::PolicyArgs),
+    /// Show what holds and where it was written, find mistakes, trust a project's servers.
+    Config(config::ConfigArgs),
     /// Show the main job on real input: a gate, a real server behind it, one call, its record.
     Demo(demo::DemoArgs),
     /// Answer the questions that wait for a person.
@@ -110,7 +117,7 @@ enum Command {
 
 /// Runs the command line `args` (the program's name first) in the environment `env`.
 pub fn main(args: Vec<OsString>, env: Env) -> ExitCode {
-    let (overrides, args) = hoist_overrides(args);
+    let Hoisted { overrides, profile, rest: args } = Hoisted::from(args);
     let color = Look::color_wanted(&env);
     let json = args.iter().take_while(|arg| *arg != "--").any(|arg| arg == "--json");
     let early = Ui::new(Look { json, color, quiet: false });
@@ -119,10 +126,10 @@ pub fn main(args: Vec<OsString>, env: Env) -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return finish(&early, unparsed(&early, &error)),
     };
-    let Global { config, json, quiet, home } = cli.global;
+    let Global { config, layer, json, quiet, home } = cli.global;
     let ui = Ui::new(Look { json, quiet, color });
     let overrides = overrides.into_iter().chain(config).collect();
-    let cx = match Context::new(env, ui, home, overrides) {
+    let cx = match Context::new(env, ui, home, overrides, profile.or(layer)) {
         Ok(cx) => cx,
         Err(failure) => return finish(&early, Err(failure)),
     };
@@ -139,6 +146,7 @@ fn dispatch(command: Command, cx: &Context) -> Result<(), Failure> {
         Command::Up(args) => up::run(&args, cx),
         Command::Audit(args) => audit::run(&args, cx),
         Command::Policy(args) => policy::run(&args, cx),
+        Command::Config(args) => config::run(&args, cx),
         Command::Demo(args) => demo::run(&args, cx),
         Command::Approvals(args) => approvals::run(&args, cx),
         Command::Grants(args) => grants::run(&args, cx),
@@ -174,31 +182,70 @@ fn finish(ui: &Ui, result: Result<(), Failure>) -> ExitCode {
     }
 }
 
-/// Takes `-c KEY=VALUE` in all its spellings out of the command line, wherever it stands before a `--`. The parser
-/// alone would keep only those of the innermost command it meets them in.
-fn hoist_overrides(args: Vec<OsString>) -> (Vec<String>, Vec<OsString>) {
-    let mut overrides = Vec::new();
-    let mut rest = Vec::with_capacity(args.len());
-    let mut args = args.into_iter();
-    while let Some(arg) = args.next() {
-        match arg.to_str() {
-            Some("--") => {
-                rest.push(arg);
-                rest.extend(args.by_ref());
+/// The words of the command line, without those that mean the same wherever they stand before a `--`. The parser alone
+/// would keep only those of the innermost command it meets them in.
+#[derive(Default)]
+struct Hoisted {
+    /// Of `-c KEY=VALUE` in all its spellings.
+    overrides: Vec<String>,
+    /// Of `-p NAME` and `--profile NAME`; the last one counts.
+    profile: Option<String>,
+    rest: Vec<OsString>,
+}
+
+/// What `mcp serve --profile` means by itself.
+const SERVED: [&str; 4] = ["gateway", "workspace", "bridge", "all"];
+
+impl Hoisted {
+    fn from(args: Vec<OsString>) -> Self {
+        let mut hoisted = Self::default();
+        let mut args = args.into_iter();
+        while let Some(arg) = args.next() {
+            match arg.to_str() {
+                Some("--") => {
+                    hoisted.rest.push(arg);
+                    hoisted.rest.extend(args.by_ref());
+                }
+                Some("-c" | "--config" | "-p" | "--profile") => match args.next().map(OsString::into_string) {
+                    Some(Ok(value)) => hoisted.take(arg, value),
+                    Some(Err(value)) => hoisted.rest.extend([arg, value]),
+                    None => hoisted.rest.push(arg),
+                },
+                Some(text) => hoisted.joined(text.to_owned(), arg),
+                None => hoisted.rest.push(arg),
             }
-            Some("-c" | "--config") => match args.next().map(OsString::into_string) {
-                Some(Ok(value)) => overrides.push(value),
-                Some(Err(value)) => rest.extend([arg, value]),
-                None => rest.push(arg),
-            },
-            Some(text) => match joined_override(text) {
-                Some(value) => overrides.push(value.to_owned()),
-                None => rest.push(arg),
-            },
-            None => rest.push(arg),
+        }
+        hoisted
+    }
+
+    fn take(&mut self, arg: OsString, value: String) {
+        if arg == "-c" || arg == "--config" {
+            self.overrides.push(value);
+        } else if arg == "--profile" && self.is_served(&value) {
+            self.rest.extend([arg, value.into()]);
+        } else {
+            self.profile = Some(value);
         }
     }
-    (overrides, rest)
+
+    fn joined(&mut self, text: String, arg: OsString) {
+        if let Some(value) = joined_override(&text) {
+            self.overrides.push(value.to_owned());
+        } else if let Some(value) = joined_profile(&text).filter(|value| !self.is_served(value)) {
+            self.profile = Some(value.to_owned());
+        } else {
+            self.rest.push(arg);
+        }
+    }
+
+    fn is_served(&self, value: &str) -> bool {
+        SERVED.contains(&value) && self.rest.iter().any(|word| word == "serve")
+    }
+}
+
+fn joined_profile(arg: &str) -> Option<&str> {
+    let short = || arg.strip_prefix("-p").map(|value| value.strip_prefix('=').unwrap_or(value));
+    arg.strip_prefix("--profile=").or_else(short)
 }
 
 fn joined_override(arg: &str) -> Option<&str> {
@@ -220,7 +267,8 @@ mod tests {
 
     fn check(line: &str, overrides: &[&str], rest: &str) {
         let words = line.split(' ').map(OsString::from).collect();
-        let (found, left) = hoist_overrides(words);
+        let hoisted = Hoisted::from(words);
+        let (found, left) = (hoisted.overrides, hoisted.rest);
         let left: Vec<_> = left.iter().map(|word| word.to_str().unwrap()).collect();
         assert_eq!(
             (found.iter().map(String::as_str).collect::<Vec<_>>(), left.join(" ")),
@@ -237,5 +285,20 @@ mod tests {
         );
         check("toolgate mcp list -c", &[], "toolgate mcp list -c");
         check("toolgate mcp add x -- sh -c a=1", &[], "toolgate mcp add x -- sh -c a=1");
+    }
+    #[test]
+    fn a_profile_is_found_wherever_it_stands_but_what_is_served_is_the_command_s() {
+        let check = |line: &str, profile: Option<&str>, rest: &str| {
+            let hoisted = Hoisted::from(line.split(' ').map(OsString::from).collect());
+            let left: Vec<_> = hoisted.rest.iter().map(|word| word.to_str().unwrap()).collect();
+            assert_eq!((hoisted.profile.as_deref(), left.join(" ").as_str()), (profile, rest), "{line}");
+        };
+        check("t -p work mcp list", Some("work"), "t mcp list");
+        check("t mcp list --profile=work", Some("work"), "t mcp list");
+        check("t mcp list -pwork", Some("work"), "t mcp list");
+        check("t mcp serve --profile gateway", None, "t mcp serve --profile gateway");
+        check("t mcp serve --profile=all --profile home", Some("home"), "t mcp serve --profile=all");
+        check("t mcp list --profile all", Some("all"), "t mcp list");
+        check("t mcp add x -- sh -p a", None, "t mcp add x -- sh -p a");
     }
 }

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::content::visible;
-use crate::config::{Env, Http, Server, Stdio, Transport, mask_urls};
+use crate::config::{Env, Http, Server, Stdio, Transport, is_reference, mask_urls};
 use gate::mask::MASK;
 use gate::state::{Last, Status};
 use gate::{Secret, State};
@@ -22,7 +22,7 @@ pub struct Shown<'a> {
 
 impl Shown<'_> {
     fn secret(self, secret: &Secret) -> String {
-        if self.secrets { secret.expose().to_owned() } else { secret.to_string() }
+        if self.secrets || is_reference(secret.expose()) { secret.expose().to_owned() } else { secret.to_string() }
     }
 
     fn text(self, text: &str) -> String {

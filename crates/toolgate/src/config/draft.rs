@@ -111,6 +111,11 @@ impl Draft {
         }
     }
 
+    /// Whether a setting names a variable or a file instead of its value, which Codex would not resolve.
+    pub fn has_references(&self) -> bool {
+        self.table.iter().any(|(key, node)| server::has_references(key, node))
+    }
+
     /// What Codex understands of it, as a TOML table. Call after [`Draft::check`].
     pub fn codex_part(&self) -> toml_edit::Table {
         to_toml(self.table.iter().filter(|(key, node)| !is_own(key, node)))
@@ -239,6 +244,7 @@ fn to_item(value: &Value) -> Option<Item> {
     }
 }
 
+/// A value as TOML; nothing for what TOML has no word for.
 pub(super) fn to_value(value: &Value) -> Option<toml_edit::Value> {
     match value {
         Value::Text(text) => Some(text.as_str().into()),

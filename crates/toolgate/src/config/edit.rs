@@ -35,12 +35,23 @@ pub enum Edit {
         /// The server.
         name: String,
     },
+    /// Says how far a project is trusted, or nothing any more.
+    Project {
+        /// Its directory, absolute.
+        root: String,
+        /// Codex's word for it.
+        level: Option<&'static str>,
+    },
 }
 
 impl Edit {
-    fn name(&self) -> &str {
+    /// The entry that is edited: the table it is in, and its name there.
+    fn entry(&self) -> (&'static str, &str) {
         match self {
-            Self::Put { name, .. } | Self::Add { name, .. } | Self::Set { name, .. } | Self::Remove { name } => name,
+            Self::Put { name, .. } | Self::Add { name, .. } | Self::Set { name, .. } | Self::Remove { name } => {
+                (SERVERS, name)
+            }
+            Self::Project { root, .. } => (PROJECTS, root),
         }
     }
 }
@@ -56,7 +67,7 @@ pub enum EditError {
         /// What is wrong.
         message: String,
     },
-    /// `mcp_servers` or the server in it is something else than a table.
+    /// The table of the servers (or projects), or the entry in it, is something else than a table.
     #[error("`{0}` is not a table")]
     NotATable(String),
     /// The result would have changed something else too.
@@ -81,24 +92,17 @@ pub fn apply(text: &str, edits: &[Edit]) -> Result<String, EditError> {
 
 fn apply_one(text: &str, edit: &Edit) -> Result<String, EditError> {
     let mut document = parse(text)?;
-    match edit {
-        Edit::Put { name, table } => put(&mut document, name, table.clone())?,
-        Edit::Add { name, table } => add(&mut document, name, table)?,
-        Edit::Set { name, path, value } => {
-            let there = document.get(SERVERS).and_then(|servers| servers.get(name)).is_some();
-            match (there, value) {
-                (false, None) => return Ok(text.to_owned()),
-                (false, Some(_)) => put(&mut document, name, Table::new())?,
-                (true, _) => {}
-            }
-            let entry = servers(&mut document)?.get_mut(name);
-            setting::set(entry.expect("it was there or was put there"), name, path, value.as_ref())?;
-        }
-        Edit::Remove { name } => {
-            if !remove(&mut document, name)? {
-                return Ok(text.to_owned());
-            }
-        }
+    let (section, name) = edit.entry();
+    let there = match edit {
+        Edit::Put { table, .. } => put(&mut document, section, name, table.clone()).map(|()| true)?,
+        Edit::Add { table, .. } => add(&mut document, section, name, table).map(|()| true)?,
+        Edit::Remove { .. } => remove(&mut document, section, name)?,
+        Edit::Set { path, value, .. } => set(&mut document, name, path, value.as_ref())?,
+        Edit::Project { level: Some(level), .. } => add(&mut document, section, name, &trust(level)).map(|()| true)?,
+        Edit::Project { level: None, .. } => forget(&mut document, name)?,
+    };
+    if !there {
+        return Ok(text.to_owned());
     }
     let edited = document.to_string();
     prove(text, &edited, edit)?;
@@ -136,32 +140,41 @@ fn parse(text: &str) -> Result<DocumentMut, EditError> {
 }
 
 const SERVERS: &str = "mcp_servers";
+const PROJECTS: &str = "projects";
+const TRUST: &str = "trust_level";
 
-fn servers(document: &mut DocumentMut) -> Result<&mut dyn TableLike, EditError> {
+fn trust(level: &str) -> Table {
+    let mut table = Table::new();
+    table.insert(TRUST, toml_edit::value(level));
+    table
+}
+
+/// The table of all entries of a kind, made if it is not there.
+fn entries<'a>(document: &'a mut DocumentMut, section: &str) -> Result<&'a mut dyn TableLike, EditError> {
     let implicit = || {
         let mut table = Table::new();
         table.set_implicit(true);
         Item::Table(table)
     };
-    let item = document.entry(SERVERS).or_insert_with(implicit);
-    item.as_table_like_mut().ok_or_else(|| EditError::NotATable(SERVERS.to_owned()))
+    let item = document.entry(section).or_insert_with(implicit);
+    item.as_table_like_mut().ok_or_else(|| EditError::NotATable(section.to_owned()))
 }
 
-fn put(document: &mut DocumentMut, name: &str, mut table: Table) -> Result<(), EditError> {
-    let inline = document.get(SERVERS).is_some_and(Item::is_inline_table);
-    let servers = servers(document)?;
+fn put(document: &mut DocumentMut, section: &str, name: &str, mut table: Table) -> Result<(), EditError> {
+    let inline = document.get(section).is_some_and(Item::is_inline_table);
+    let entries = self::entries(document, section)?;
     if inline {
-        servers.insert(name, Item::Value(table.into_inline_table().into()));
+        entries.insert(name, Item::Value(table.into_inline_table().into()));
         return Ok(());
     }
-    match servers.get(name) {
+    match entries.get(name) {
         Some(Item::Table(old)) if !old.is_dotted() => {
             *table.decor_mut() = old.decor().clone();
             table.set_position(old.position());
         }
         _ => at_the_end(document, &mut table),
     }
-    self::servers(document)?.insert(name, Item::Table(table));
+    self::entries(document, section)?.insert(name, Item::Table(table));
     Ok(())
 }
 
@@ -182,12 +195,12 @@ fn last_position(table: &Table) -> isize {
     below.chain(table.position()).max().unwrap_or(0)
 }
 
-fn add(document: &mut DocumentMut, name: &str, settings: &Table) -> Result<(), EditError> {
-    let Some(item) = servers(document)?.get_mut(name) else {
-        return put(document, name, settings.clone());
+fn add(document: &mut DocumentMut, section: &str, name: &str, settings: &Table) -> Result<(), EditError> {
+    let Some(item) = entries(document, section)?.get_mut(name) else {
+        return put(document, section, name, settings.clone());
     };
     let inline = item.is_inline_table();
-    let entry = item.as_table_like_mut().ok_or_else(|| EditError::NotATable(format!("{SERVERS}.{name}")))?;
+    let entry = item.as_table_like_mut().ok_or_else(|| EditError::NotATable(format!("{section}.{name}")))?;
     for (key, value) in settings {
         let value = match value {
             Item::Table(table) if inline => Item::Value(table.clone().into_inline_table().into()),
@@ -198,14 +211,40 @@ fn add(document: &mut DocumentMut, name: &str, settings: &Table) -> Result<(), E
     Ok(())
 }
 
+/// Whether there was anything to do is in the answer.
+fn set(document: &mut DocumentMut, name: &str, path: &[String], value: Option<&Value>) -> Result<bool, EditError> {
+    let there = document.get(SERVERS).and_then(|servers| servers.get(name)).is_some();
+    match (there, value) {
+        (false, None) => return Ok(false),
+        (false, Some(_)) => put(document, SERVERS, name, Table::new())?,
+        (true, _) => {}
+    }
+    let entry = entries(document, SERVERS)?.get_mut(name);
+    setting::set(entry.expect("it was there or was put there"), name, path, value)?;
+    Ok(true)
+}
+
+/// Takes the word about a project back, and its entry if nothing else stands in it.
+fn forget(document: &mut DocumentMut, root: &str) -> Result<bool, EditError> {
+    let entry = document.get(PROJECTS).and_then(|projects| projects.get(root)).and_then(Item::as_table_like);
+    match entry {
+        Some(entry) if entry.contains_key(TRUST) && entry.len() == 1 => remove(document, PROJECTS, root),
+        Some(_) => {
+            let entry = entries(document, PROJECTS)?.get_mut(root).expect("it was found above");
+            setting::set(entry, root, &[TRUST.to_owned()], None).map(|()| true)
+        }
+        None => Ok(false),
+    }
+}
+
 /// Whether it was there is in the answer.
-fn remove(document: &mut DocumentMut, name: &str) -> Result<bool, EditError> {
-    if document.get(SERVERS).is_none() {
+fn remove(document: &mut DocumentMut, section: &str, name: &str) -> Result<bool, EditError> {
+    if document.get(section).is_none() {
         return Ok(false);
     }
-    let servers = servers(document)?;
-    keep_key_comment(servers, name);
-    let Some(removed) = servers.remove(name) else {
+    let entries = self::entries(document, section)?;
+    keep_key_comment(entries, name);
+    let Some(removed) = entries.remove(name) else {
         return Ok(false);
     };
     let mut headers = Vec::new();
@@ -315,22 +354,30 @@ fn keep_key_comment(servers: &mut dyn TableLike, name: &str) {
 
 /// Reads both texts and compares them: the entry is as wanted, nothing else has changed.
 fn prove(before: &str, after: &str, edit: &Edit) -> Result<(), EditError> {
-    let unfaithful = || EditError::Unfaithful(edit.name().to_owned());
-    let (old, old_entry) = without(before, edit.name()).ok_or_else(unfaithful)?;
-    let (new, new_entry) = without(after, edit.name()).ok_or_else(unfaithful)?;
+    let (section, name) = edit.entry();
+    let unfaithful = || EditError::Unfaithful(name.to_owned());
+    let (old, old_entry) = without(before, section, name).ok_or_else(unfaithful)?;
+    let (new, new_entry) = without(after, section, name).ok_or_else(unfaithful)?;
+    let entry = old_entry.unwrap_or_default();
+    let with = |mut entry: toml::Table, settings: &Table| {
+        entry.extend(values(settings).ok_or_else(unfaithful)?);
+        Ok::<_, EditError>(Some(entry))
+    };
+    let less = |mut entry: toml::Table, key: &str| {
+        entry.remove(key);
+        entry
+    };
     let wanted = match edit {
         Edit::Remove { .. } => None,
-        Edit::Put { table, .. } => Some(values(table).ok_or_else(unfaithful)?),
-        Edit::Add { table, .. } => {
-            let mut entry = old_entry.unwrap_or_default();
-            entry.extend(values(table).ok_or_else(unfaithful)?);
-            Some(entry)
-        }
+        Edit::Put { table, .. } => with(toml::Table::new(), table)?,
+        Edit::Add { table, .. } => with(entry, table)?,
         Edit::Set { path, value, .. } => {
-            let mut entry = old_entry.unwrap_or_default();
+            let mut entry = entry;
             setting::settle(&mut entry, path, value.as_ref()).ok_or_else(unfaithful)?;
             Some(entry)
         }
+        Edit::Project { level: Some(level), .. } => with(entry, &trust(level))?,
+        Edit::Project { level: None, .. } => Some(less(entry, TRUST)).filter(|left| !left.is_empty()),
     };
     (old == new && new_entry == wanted).then_some(()).ok_or_else(unfaithful)
 }
@@ -339,14 +386,14 @@ fn values(table: &Table) -> Option<toml::Table> {
     DocumentMut::from(table.clone()).to_string().parse().ok()
 }
 
-/// The text's values without the server, and the server's.
-fn without(text: &str, name: &str) -> Option<(toml::Table, Option<toml::Table>)> {
+/// The text's values without the entry, and the entry's.
+fn without(text: &str, section: &str, name: &str) -> Option<(toml::Table, Option<toml::Table>)> {
     let mut all: toml::Table = text.parse().ok()?;
     let mut entry = None;
-    if let Some(toml::Value::Table(servers)) = all.get_mut(SERVERS) {
-        entry = servers.remove(name);
-        if servers.is_empty() {
-            all.remove(SERVERS);
+    if let Some(toml::Value::Table(entries)) = all.get_mut(section) {
+        entry = entries.remove(name);
+        if entries.is_empty() {
+            all.remove(section);
         }
     }
     match entry {

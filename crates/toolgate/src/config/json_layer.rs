@@ -59,9 +59,9 @@ fn texts(node: &mut Node, change: &dyn Fn(&mut String)) {
 fn reading(doc: &Doc, path: &Arc<Path>, found: &Found) -> Node {
     let place = Place::at(path, doc.as_str(), found.span.start);
     let value = match &found.kind {
-        Kind::Object(members) => Value::Table(
-            members.iter().map(|member| (member.key.clone(), reading(doc, path, &member.node))).collect(),
-        ),
+        Kind::Object(members) => {
+            Value::Table(members.iter().map(|member| (member.key.clone(), reading(doc, path, &member.node))).collect())
+        }
         Kind::Array(items) => Value::Array(items.iter().map(|item| reading(doc, path, item)).collect()),
         Kind::Text(text) => Value::Text(text.clone()),
         Kind::Plain => match doc.value(found) {

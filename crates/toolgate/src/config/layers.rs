@@ -25,8 +25,10 @@ pub struct Asked<'a> {
     pub overrides: &'a [String],
     /// The profile that is laid on the files.
     pub profile: Option<&'a str>,
-    /// Whether the project around the working directory is looked at too.
+    /// Whether the project around the workspace is looked at too.
     pub project: bool,
+    /// Where to work; the working directory, if nothing is said.
+    pub workspace: Option<&'a Path>,
     /// The environment.
     pub env: &'a Env,
 }
@@ -100,7 +102,7 @@ impl Layers {
     /// # Errors
     /// An override without a key or without `=`.
     pub fn read(home: &Path, overrides: &[String], env: &Env) -> Result<Self, LayersError> {
-        Self::read_asked(&Asked { home, instead: None, overrides, profile: None, project: false, env })
+        Self::read_asked(&Asked { home, instead: None, overrides, profile: None, project: false, workspace: None, env })
     }
 
     /// Reads all that is asked for.
@@ -108,7 +110,8 @@ impl Layers {
     /// # Errors
     /// An override without a key or without `=`; a profile that is not there.
     pub fn read_asked(asked: &Asked<'_>) -> Result<Self, LayersError> {
-        let workspace = std::env::current_dir().unwrap_or_default();
+        let here = || std::env::current_dir().unwrap_or_default();
+        let workspace = asked.workspace.map_or_else(here, Path::to_owned);
         let sources = [Source::Json, Source::Codex, Source::Toolgate];
         let mut files: Vec<_> = sources.iter().map(|source| asked.file(*source)).collect();
         let users: Vec<_> = sources.into_iter().zip(&files).map(|(source, path)| guarded(source, path)).collect();
@@ -145,7 +148,8 @@ impl Layers {
         ];
         Ok(Self {
             home: "/home".into(),
-            workspace: "/work/here".into(), project: None,
+            workspace: "/work/here".into(),
+            project: None,
             layers,
             managed: Vec::new(),
             files: Vec::new(),

@@ -30,6 +30,7 @@ mod rules;
 mod secret;
 mod server;
 mod setting;
+mod settings;
 mod transport;
 mod types;
 mod write;
@@ -48,13 +49,15 @@ pub use govern::{
 pub use identity::identity_line;
 pub use layers::{Asked, Layers, LayersError};
 pub use place::{Place, Problem, ServerError, Source, similar};
-pub use refs::{RefError, expanded, is_reference};
+pub use project::root as project_root;
+pub use refs::{RefError, expanded, is_reference, variables};
 pub use resolve::resolve;
 pub use secret::{Address, mask_urls};
 pub use setting::{Setting, SettingError};
+pub use settings::{Effective, settings};
 pub use transport::NO_TRANSPORT;
 pub use types::{
-    ApprovalMode, Broken, Config, Gate, Http, Limits, Origin, Prefix, Profile, ProjectTrust, Protocol, Server, ServerLimits, Startup,
-    Stdio, ToolNames, Transport, Trust, Written,
+    ApprovalMode, Broken, Config, Gate, Http, Limits, Origin, Prefix, Profile, ProjectTrust, Protocol, Server,
+    ServerLimits, Startup, Stdio, ToolNames, Transport, Trust, Written,
 };
 pub use write::{Change, WriteError, Writer};

@@ -64,7 +64,7 @@ impl Project {
 
 /// The directory that is trusted or not: the nearest one with a `.git`, else the one toolgate was started in. The
 /// user's home and what holds their configuration are no project.
-pub(super) fn root(workspace: &Path, home: &Path, env: &Env) -> Option<PathBuf> {
+pub fn root(workspace: &Path, home: &Path, env: &Env) -> Option<PathBuf> {
     let workspace = workspace.canonicalize().ok()?;
     let root = workspace.ancestors().find(|dir| dir.join(".git").exists()).unwrap_or(&workspace);
     let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
@@ -174,7 +174,8 @@ pub(super) fn narrowed(name: &str, mut entry: Node) -> (Node, Vec<Problem>) {
     let mut warnings = Vec::new();
     if let Value::Table(table) = &mut entry.value {
         let mut refuse = |path: String, node: &Node| {
-            warnings.push(Problem::new(&node.place, format!("`mcp_servers.{name}.{path}` is not taken from a project")));
+            warnings
+                .push(Problem::new(&node.place, format!("`mcp_servers.{name}.{path}` is not taken from a project")));
         };
         table.retain(|key, node| {
             let kept = match key.as_str() {

@@ -106,13 +106,31 @@ pub(super) fn within(node: &Node) -> bool {
     }
 }
 
-/// The variables that a text names.
-pub(super) fn variables(text: &str) -> Vec<&str> {
-    let name = |piece| match piece {
-        Piece::Variable { name, .. } => Some(name),
-        Piece::Text(_) | Piece::File(_) => None,
+/// The variables of toolgate's own environment that a server gets, beside those that all get.
+pub fn variables(server: &Server) -> Vec<String> {
+    let named = |text: &str| -> Vec<String> {
+        let name = |piece| match piece {
+            Piece::Variable { name, .. } => Some(name.to_owned()),
+            Piece::Text(_) | Piece::File(_) => None,
+        };
+        pieces(text).into_iter().filter_map(name).collect()
     };
-    pieces(text).into_iter().filter_map(name).collect()
+    let (texts, mut found): (Vec<&str>, Vec<String>) = match &server.transport {
+        Transport::Stdio(stdio) => {
+            let values = stdio.env.values().map(Secret::expose);
+            let texts = stdio.args.iter().map(String::as_str).chain(values).chain([stdio.command.as_str()]);
+            (texts.chain(stdio.cwd.as_ref().and_then(|cwd| cwd.to_str())).collect(), stdio.env_vars.clone())
+        }
+        Transport::Http(http) => {
+            let texts = http.headers.values().map(Secret::expose).chain([http.url.expose()]);
+            let named = http.env_headers.values().chain(&http.bearer_token_env_var);
+            (texts.collect(), named.cloned().collect())
+        }
+    };
+    found.extend(texts.into_iter().flat_map(named));
+    found.sort();
+    found.dedup();
+    found
 }
 
 /// A text of Claude Code in our spelling: `${NAME}` and `${NAME:-DEFAULT}` name variables there.

@@ -298,10 +298,16 @@ impl Resolving {
 const OURSELVES: &str = "toolgate";
 
 /// The tables of toolgate.toml beside the servers.
-const SECTIONS: [&str; 7] = ["gate", "limits", "policy", "governance", "approvals", "data", "audit"];
+pub(super) const SECTIONS: [&str; 7] = ["gate", "limits", "policy", "governance", "approvals", "data", "audit"];
 
 fn own_clone((key, node): (&String, &Node)) -> (String, Node) {
     (key.clone(), node.clone())
+}
+
+/// Whether an entry stands for itself, and what is below it counts no more. A command line adds to what its author
+/// wrote elsewhere, but not to what others did.
+pub(super) fn replaces(below: Source, source: Source, node: &Node) -> bool {
+    (source != Source::Override || below == Source::Project) && defines_transport(node)
 }
 
 fn lay(below: Option<Entry>, source: Source, node: Node) -> Entry {
@@ -309,9 +315,7 @@ fn lay(below: Option<Entry>, source: Source, node: Node) -> Entry {
     let Some(mut below) = below else {
         return Entry { origin: alone(node.clone()), node };
     };
-    // A command line adds to what its author wrote elsewhere, but not to what others did.
-    let replaces = source != Source::Override || below.origin.source == Source::Project;
-    if replaces && defines_transport(&node) {
+    if replaces(below.origin.source, source, &node) {
         let mut origin = alone(node.clone());
         origin.shadowed = below.origin.shadowed;
         origin.shadowed.push(below.origin.place);

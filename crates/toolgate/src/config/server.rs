@@ -93,7 +93,12 @@ const OWN_TOOL_KEYS: [&str; 3] = ["read_only", "high_impact", "max_result_bytes"
 
 /// Whether Codex would stumble over this setting, or take a reference in it for the value itself.
 pub(super) fn is_own(key: &str, node: &Node) -> bool {
-    is_own_key(key, node) || (WITH_REFERENCES.contains(&key) && refs::within(node))
+    is_own_key(key, node) || has_references(key, node)
+}
+
+/// Whether this is a setting in which references are resolved, and holds one.
+pub(super) fn has_references(key: &str, node: &Node) -> bool {
+    WITH_REFERENCES.contains(&key) && refs::within(node)
 }
 
 /// Settings in which references are resolved.

@@ -144,7 +144,10 @@ impl Layers {
         let entries = self.layers.iter().rev().filter(|layer| layer.source != Source::Override);
         let entries: Vec<_> = entries.filter_map(|layer| Some((layer.source, entry(&layer.table, server)?))).collect();
         let defining = entries.iter().find(|(_, node)| defines_transport(node));
-        defining.or(entries.first()).map(|(source, node)| (*source, node.place.clone()))
+        let (source, node) = defining.or(entries.first())?;
+        // What a project says is added to in the user's own file.
+        let source = if *source == Source::Project { Source::Toolgate } else { *source };
+        Some((source, node.place.clone()))
     }
 
     /// The files to change so that a setting counts: the one above the entry's own that says it already, or

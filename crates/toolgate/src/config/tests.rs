@@ -1,7 +1,10 @@
 //! What the files say, and what it is taken to mean.
 
 mod governing;
+mod layered;
 mod managed;
+mod projects;
+mod references;
 
 use std::time::Duration;
 

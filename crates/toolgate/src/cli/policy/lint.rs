@@ -4,7 +4,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::super::Context;
-use crate::config::{Config, Problem};
+use crate::config::{Config, Env, Problem};
 use crate::ui::{Failure, Report, Table};
 use crate::wire::Known;
 use gate::Code;
@@ -22,19 +22,24 @@ pub struct LintArgs {}
 /// Lints.
 pub fn run(_: &LintArgs, cx: &Context) -> Result<(), Failure> {
     let config = cx.files()?;
-    let known = Known::load(&config, &cx.env);
-    let mut findings: Vec<Row> = of_rules(policy::lint(&known.source, &known.tools));
-    let said = |problem: &Problem| findings.iter().any(|row| row.is(problem));
-    let more: Vec<Row> = of_files(&config).filter(|(_, problem)| !said(problem)).map(Row::of_problem).collect();
-    findings.extend(more);
-    findings.sort_by_key(|row| row.level);
-    let report = Lint { findings };
+    let report = Lint { findings: findings(&config, &cx.env) };
     cx.ui.report(&report)?;
     match report.errors() {
         0 => Ok(()),
         1 => Err(Failure::new(Code::PolicyFaulty, "there is an error in the configuration")),
         errors => Err(Failure::new(Code::PolicyFaulty, format!("there are {errors} errors in the configuration"))),
     }
+}
+
+/// All that is wrong or odd in the files and in their rules, errors first.
+pub(in crate::cli) fn findings(config: &Config, env: &Env) -> Vec<Row> {
+    let known = Known::load(config, env);
+    let mut findings: Vec<Row> = of_rules(policy::lint(&known.source, &known.tools));
+    let said = |problem: &Problem| findings.iter().any(|row| row.is(problem));
+    let more: Vec<Row> = of_files(config).filter(|(_, problem)| !said(problem)).map(Row::of_problem).collect();
+    findings.extend(more);
+    findings.sort_by_key(|row| row.level);
+    findings
 }
 
 fn of_files(config: &Config) -> impl Iterator<Item = (Level, &Problem)> {
@@ -55,14 +60,15 @@ fn of_rules(findings: Vec<Finding>) -> Vec<Row> {
     findings.into_iter().map(row).collect()
 }
 
+/// One thing that was found.
 #[derive(Serialize)]
-struct Row {
-    level: Level,
-    place: Option<String>,
-    rule: Option<String>,
-    text: String,
+pub(in crate::cli) struct Row {
+    pub(in crate::cli) level: Level,
+    pub(in crate::cli) place: Option<String>,
+    pub(in crate::cli) rule: Option<String>,
+    pub(in crate::cli) text: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    hint: Option<String>,
+    pub(in crate::cli) hint: Option<String>,
 }
 
 impl Row {

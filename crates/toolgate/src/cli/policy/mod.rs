@@ -3,7 +3,7 @@
 
 mod diff;
 mod explain;
-mod lint;
+pub(super) mod lint;
 mod test;
 
 use clap::{Args, Subcommand};

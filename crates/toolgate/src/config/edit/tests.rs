@@ -100,6 +100,24 @@ fn a_new_server_stands_after_the_others() {
 }
 
 #[test]
+fn a_trusted_project_and_one_no_more_leave_everything_else_as_it_is() {
+    let trust = |level| Edit::Project { root: "/src/my app".to_owned(), level };
+    for text in ["", "model = 1\n", FILE, "projects = { \"/p\" = { trust_level = \"trusted\" } }\n"] {
+        let trusted = apply(text, &[trust(Some("trusted"))]).unwrap();
+        let found: toml::Table = trusted.parse().unwrap();
+        assert_eq!(found["projects"]["/src/my app"]["trust_level"].as_str(), Some("trusted"), "{trusted}");
+        assert_eq!(apply(&trusted, &[trust(Some("trusted"))]).unwrap(), trusted);
+        let values = |text: &str| text.parse::<toml::Table>().unwrap();
+        let back = apply(&trusted, &[trust(None)]).unwrap();
+        assert_eq!(values(&back), values(text), "{back}");
+        assert_eq!(back.trim_end(), text.trim_end());
+        assert_eq!(apply(text, &[trust(None)]).unwrap(), text, "nothing was said of it");
+    }
+    let more = "[projects.\"/src/my app\"]\ntrust_level = \"trusted\"\nother = 1\n";
+    assert_eq!(apply(more, &[trust(None)]).unwrap(), "[projects.\"/src/my app\"]\nother = 1\n");
+}
+
+#[test]
 fn a_replaced_server_keeps_its_place_and_its_comment() {
     check(
         FILE,
