@@ -6,8 +6,8 @@ use clap::{Args, CommandFactory, Subcommand};
 
 use super::{Cli, Context};
 use super::{
-    activity, add, approve, caches, call, call_all, complete, configure, describe, get, get_prompt, help, items, list,
-    lock, print_config, read, refresh, remove, schema, serve, status, switch, test, validate,
+    activity, add, approve, caches, call, call_all, complete, configure, describe, get, get_prompt, health, help,
+    items, list, lock, print_config, read, refresh, remove, run_file, schema, serve, status, switch, test, validate,
 };
 use crate::ui::Failure;
 use gate::Code;
@@ -48,6 +48,8 @@ enum McpCommand {
     Call(call::CallArgs),
     /// Call a tool of every server that has it.
     CallAll(call_all::CallAllArgs),
+    /// Run a file of calls, in which later ones use what earlier ones answered.
+    Run(run_file::RunArgs),
     /// Read a resource.
     Read(read::ReadArgs),
     /// Get a prompt with its arguments filled in.
@@ -59,6 +61,8 @@ enum McpCommand {
     Refresh(refresh::RefreshArgs),
     /// Ask servers how they are and print all that is known of them.
     Status(status::StatusArgs),
+    /// Ask whether every server answers, once or again and again.
+    Health(health::HealthArgs),
     /// Show which tools are known, and how each server was found last.
     Caches(caches::CachesArgs),
     /// Show the recent calls.
@@ -102,11 +106,13 @@ fn dispatch(command: McpCommand, cx: &Context) -> Result<(), Failure> {
         McpCommand::Describe(args) => describe::run(&args, cx),
         McpCommand::Call(args) => call::run(&args, cx),
         McpCommand::CallAll(args) => call_all::run(&args, cx),
+        McpCommand::Run(args) => run_file::run(&args, cx),
         McpCommand::Read(args) => read::run(&args, cx),
         McpCommand::GetPrompt(args) => get_prompt::run(&args, cx),
         McpCommand::Complete(args) => complete::run(&args, cx),
         McpCommand::Refresh(args) => refresh::run(&args, cx),
         McpCommand::Status(args) => status::run(&args, cx),
+        McpCommand::Health(args) => health::run(&args, cx),
         McpCommand::Caches(args) => caches::run(&args, cx),
         McpCommand::Activity(args) => activity::run(&args, cx),
         McpCommand::Test(args) => test::run(&args, cx),
