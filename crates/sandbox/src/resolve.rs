@@ -15,8 +15,14 @@ pub enum ResolveError {
         /// The name as it was asked for.
         program: PathBuf,
     },
-    /// The file is there but is a directory, or this user may not execute it.
-    #[error("program `{}` is not an executable file", .path.display())]
+    /// What is there is a directory, or anything else that is no file.
+    #[error("`{}` is {}, not a program", .path.display(), if .path.is_dir() { "a directory" } else { "no regular file" })]
+    NotAFile {
+        /// What was found.
+        path: PathBuf,
+    },
+    /// The file is there, or may be, but this user may not execute it.
+    #[error("`{}` may not be executed: {}", .path.display(), std::io::Error::from(rustix::io::Errno::ACCESS))]
     NotExecutable {
         /// The file that was found.
         path: PathBuf,
@@ -36,8 +42,10 @@ pub fn resolve_program(program: &OsStr, cwd: Option<&Path>, path: &OsStr) -> Res
     if program.as_bytes().contains(&b'/') {
         return match Found::at(base.join(program)) {
             Found::Executable(found) => Ok(found),
-            Found::Other(path) => Err(ResolveError::NotExecutable { path }),
+            Found::Other(error) => Err(error),
             Found::Nothing => Err(not_found(program)),
+            // Somebody meant this very file; that the way to it is barred says more than that it was not found.
+            Found::Barred(path) => Err(ResolveError::NotExecutable { path }),
         };
     }
     search(program, base, path)
@@ -48,14 +56,11 @@ fn search(program: &OsStr, base: &Path, path: &OsStr) -> Result<PathBuf, Resolve
     for entry in path.as_bytes().split(|byte| *byte == b':') {
         match Found::at(base.join(OsStr::from_bytes(entry)).join(program)) {
             Found::Executable(found) => return Ok(found),
-            Found::Other(path) => refused = refused.or(Some(path)),
-            Found::Nothing => {}
+            Found::Other(error) => refused = refused.or(Some(error)),
+            Found::Nothing | Found::Barred(_) => {}
         }
     }
-    match refused {
-        Some(path) => Err(ResolveError::NotExecutable { path }),
-        None => Err(not_found(program)),
-    }
+    Err(refused.unwrap_or_else(|| not_found(program)))
 }
 
 fn not_found(program: &OsStr) -> ResolveError {
@@ -64,8 +69,10 @@ fn not_found(program: &OsStr) -> ResolveError {
 
 enum Found {
     Executable(PathBuf),
-    Other(PathBuf),
+    Other(ResolveError),
     Nothing,
+    /// A directory on the way may not be entered.
+    Barred(PathBuf),
 }
 
 impl Found {
@@ -73,9 +80,11 @@ impl Found {
         // Absolute, because the program is started in another directory than the one we stand in.
         let candidate = std::path::absolute(&candidate).unwrap_or(candidate);
         match candidate.metadata() {
+            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => Found::Barred(candidate),
             Err(_) => Found::Nothing,
-            Ok(meta) if meta.is_file() && access(&candidate, Access::EXEC_OK).is_ok() => Found::Executable(candidate),
-            Ok(_) => Found::Other(candidate),
+            Ok(meta) if !meta.is_file() => Found::Other(ResolveError::NotAFile { path: candidate }),
+            Ok(_) if access(&candidate, Access::EXEC_OK).is_ok() => Found::Executable(candidate),
+            Ok(_) => Found::Other(ResolveError::NotExecutable { path: candidate }),
         }
     }
 }
@@ -109,6 +118,9 @@ mod tests {
             Err(ResolveError::NotExecutable { path }) => {
                 format!("refused:{}", path.strip_prefix(root.path()).unwrap().display())
             }
+            Err(ResolveError::NotAFile { path }) => {
+                format!("no file:{}", path.strip_prefix(root.path()).unwrap().display())
+            }
             Err(ResolveError::NotFound { .. }) => "missing".to_owned(),
         };
         assert_eq!(shown, expected, "{program} in {path}");
@@ -126,7 +138,7 @@ mod tests {
     fn a_file_without_leave_to_execute_is_named_unless_a_later_one_has_it() {
         check("notes", "@/bin", "refused:bin/notes");
         check("notes", "@/bin:@/late", "found:late/notes");
-        check("folder", "@/bin", "refused:bin/folder");
+        check("folder", "@/bin", "no file:bin/folder");
     }
 
     #[test]

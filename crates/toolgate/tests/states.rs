@@ -121,9 +121,11 @@ fn the_same_state_has_one_word_however_it_came_about() {
     check(http(&["--status", "503"]), "unreachable", 1, "HTTP 503");
     check(http(&["--status", "404"]), "protocol_error", 1, "HTTP 404");
     check(entry("url = \"http://no-such-host.invalid/mcp\""), "unreachable", 1, "cannot be reached");
-    check(entry("command = \"/etc/passwd\""), "missing_command", 1, "not an executable file");
+    check(entry("command = \"/etc/passwd\""), "missing_command", 1, "may not be executed: Permission denied");
+    check(entry("command = \"/etc\""), "missing_command", 1, "`/etc` is a directory");
     check(entry("command = \"true\"\ncwd = \"/no/such/dir\""), "misconfigured", 2, "/no/such/dir");
     check(entry("command = \"yes\""), "protocol_error", 1, "no message");
+    check(entry("command = \"echo debug\""), "protocol_error", 1, "before it answered `initialize`");
     check(http(&[]), "connected", 0, "nothing");
 }
 

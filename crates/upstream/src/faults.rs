@@ -1,7 +1,8 @@
 //! What can break between us and a server, in our own words. No text of a server gets in here.
 
 use gate::{Code, Delivery, Fault, ServerName, State};
-use sandbox::ExitKind;
+use sandbox::{ExitKind, ResolveError};
+use std::io;
 use std::time::Duration;
 
 /// Makes the faults of one server.
@@ -103,25 +104,39 @@ impl Faults {
         Fault { state: State::Crashed, ..self.fault(Code::UpstreamUnavailable, what, Some(hint)) }
     }
 
-    /// The program cannot be executed.
-    pub fn not_started(&self, program: &str, errno: i32) -> Fault {
-        let why = match errno {
-            2 => "its interpreter or the file itself does not exist".to_owned(),
-            8 => "it is not a program for this machine and has no `#!` line".to_owned(),
-            13 => "it may not be executed".to_owned(),
-            other => format!("error {other} of the operating system"),
+    /// The program ended before the handshake, and what it printed says that it is no server.
+    pub fn no_server(&self, end: &Fault) -> Fault {
+        let what = format!("{} before it answered `initialize`; what it printed is no MCP message", end.what);
+        let hint = format!(
+            "is {} an MCP server? `toolgate mcp test {}` shows what it printed on standard output",
+            self.key("command"),
+            self.0
+        );
+        self.fault(Code::UpstreamProtocol, what, Some(hint))
+    }
+
+    /// The program cannot be executed, though it is there; `path` is the child's `PATH`.
+    pub fn not_started(&self, program: &str, errno: i32, path: &str) -> Fault {
+        let system = io::Error::from_raw_os_error(errno);
+        let (why, hint) = match errno {
+            2 => ("its interpreter or the file itself does not exist".to_owned(), None),
+            8 => ("it is not a program for this machine and has no `#!` line".to_owned(), None),
+            13 => (system.to_string(), Some(may_not(program, path))),
+            _ => (system.to_string(), None),
         };
-        let fault = self.unavailable(format!("could not be started: `{program}` cannot be executed: {why}"));
-        Fault { state: State::MissingCommand, ..fault }
+        let what = if errno == 13 { "may not be executed" } else { "cannot be executed" };
+        let fault = self.unavailable(format!("could not be started: `{program}` {what}: {why}"));
+        Fault { state: State::MissingCommand, hint, ..fault }
     }
 
     /// The program was not found.
-    pub fn not_found(&self, why: &sandbox::ResolveError, path: &str) -> Fault {
+    pub fn not_found(&self, why: &ResolveError, path: &str) -> Fault {
         let hint = match why {
-            sandbox::ResolveError::NotFound { .. } => {
+            ResolveError::NotFound { .. } => {
                 format!("looked in PATH `{path}`; give an absolute path as {}", self.key("command"))
             }
-            sandbox::ResolveError::NotExecutable { .. } => "make it executable, `chmod +x`".to_owned(),
+            ResolveError::NotAFile { .. } => format!("name the program itself as {}", self.key("command")),
+            ResolveError::NotExecutable { path: program } => may_not(&program.to_string_lossy(), path),
         };
         let fault = self.unavailable(format!("could not be started: {why}"));
         Fault { hint: Some(hint), state: State::MissingCommand, ..fault }
@@ -161,6 +176,15 @@ impl Faults {
 /// The same fault for a request that was already written when it happened.
 pub(crate) fn in_flight(fault: &Fault) -> Fault {
     Fault { delivery: Delivery::Unknown, what: format!("{} before it answered", fault.what), ..fault.clone() }
+}
+
+/// What helps where the system forbids to execute `program`.
+fn may_not(program: &str, path: &str) -> String {
+    let user = rustix::process::geteuid().as_raw();
+    format!(
+        "run `chmod +x {program}`; its directory and interpreter have to be open to user {user} too, as which it runs, \
+         with PATH `{path}`"
+    )
 }
 
 /// A duration as people write it: whole seconds without a fraction, at least a tenth.
@@ -212,6 +236,13 @@ mod tests {
                 raise `tool_timeout_sec` of [mcp_servers.git] if calls may take longer"#]],
         );
         check(
+            &faults.no_server(&faults.exited(ExitKind::Code(0))),
+            expect![[r#"
+                upstream.protocol NotDelivered
+                server `git` ended with exit status 0 before it answered `initialize`; what it printed is no MCP message
+                is `command` of [mcp_servers.git] an MCP server? `toolgate mcp test git` shows what it printed on standard output"#]],
+        );
+        check(
             &in_flight(&faults.exited(ExitKind::Signal(9))),
             expect![[r#"
                 upstream.unavailable Unknown
@@ -225,5 +256,24 @@ mod tests {
                 server `git` failed too often and is tried again in 30 s; at last it ended with exit status 1
                 `toolgate mcp test git` shows what it wrote to standard error"#]],
         );
+    }
+
+    #[test]
+    fn what_may_not_be_executed_is_told_from_what_is_not_there() {
+        let faults = Faults("git".into());
+        let refused = faults.not_started("/opt/git-mcp", 13, "/bin");
+        assert_eq!(
+            refused.to_string(),
+            "server `git` could not be started: `/opt/git-mcp` may not be executed: Permission denied (os error 13)"
+        );
+        let hint = refused.hint.expect("what helps");
+        assert!(hint.starts_with("run `chmod +x /opt/git-mcp`;") && hint.ends_with("with PATH `/bin`"), "{hint}");
+        let found = |why| faults.not_found(&why, "/bin");
+        let same = found(ResolveError::NotExecutable { path: "/opt/git-mcp".into() });
+        assert_eq!((same.what, same.hint), (refused.what, Some(hint)));
+        let directory = found(ResolveError::NotAFile { path: "/".into() });
+        assert_eq!(directory.what, "could not be started: `/` is a directory, not a program");
+        let missing = found(ResolveError::NotFound { program: "git-mcp".into() });
+        assert_eq!(missing.what, "could not be started: program `git-mcp` was not found");
     }
 }

@@ -9,6 +9,7 @@ use gate::{ReplyKind, Unmasked};
 use mcp::frame::{Incoming, too_long};
 use mcp::{BadFrame, Frame, Kind, Revision, Span};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use tokio::time::Instant;
 
 /// How a message came.
@@ -63,6 +64,7 @@ fn broken(session: &Arc<Session>, bad: &BadFrame, json: &[u8]) {
     if session.peer().is_none() {
         // Before the handshake such a line is mostly a program's own words that it is no MCP server.
         let said = String::from_utf8_lossy(&json[..json.len().min(SHOWN_BYTES)]).into_owned();
+        session.chattered.store(true, Ordering::Relaxed);
         session.shared.stderr.push(format!("(on standard output) {said}"));
     }
     session.offence("what is no message");

@@ -39,6 +39,8 @@ pub(crate) struct Session {
     listed: AtomicBool,
     /// Whether the server asked for the roots that are ours to tell.
     pub told_roots: AtomicBool,
+    /// Whether it wrote what is no message before there was a handshake.
+    pub chattered: AtomicBool,
     /// Tasks that wait to send something, or for somebody to answer the server.
     errands: Arc<Semaphore>,
 }
@@ -154,6 +156,7 @@ impl Session {
             chatter: Mutex::new(Chatter::new(Instant::now())),
             listed: AtomicBool::new(false),
             told_roots: AtomicBool::new(false),
+            chattered: AtomicBool::new(false),
             errands: Arc::new(Semaphore::new(ERRANDS)),
         })
     }

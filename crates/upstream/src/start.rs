@@ -105,14 +105,21 @@ async fn attempt(shared: &Arc<Shared>, options: &StdioOptions, modern_first: boo
         agreed = negotiate(&session, modern_first) => agreed,
         fault = live.ended(shared) => Err(Unmet::Died(fault)),
     };
-    match outcome {
-        Ok(()) => Ok(live),
+    let outcome = match outcome {
+        Ok(()) => return Ok(live),
         // If it broke because the process ended, that says more.
         Err(Unmet::Broke(fault)) => match timeout(2 * NEWS, live.ended(shared)).await {
             Ok(fault) => Err(Unmet::Died(fault)),
             Err(_) => Err(Unmet::Broke(fault)),
         },
         Err(unmet) => Err(unmet),
+    };
+    match outcome {
+        // A program that speaks and leaves is another thing than a server that breaks.
+        Err(Unmet::Died(fault)) if session.chattered.load(Ordering::Relaxed) => {
+            Err(Unmet::Died(shared.faults.no_server(&fault)))
+        }
+        outcome => outcome,
     }
 }
 

@@ -86,6 +86,7 @@ pub(crate) struct Process {
 pub(crate) async fn spawn(shared: &Arc<Shared>, options: &StdioOptions) -> Result<(Arc<Session>, Process), Fault> {
     let faults = &shared.faults;
     let launch = plan(shared, options)?;
+    let found = launch.program.clone();
     let helper = shared.world.helper.clone();
     let launched = tokio::task::spawn_blocking(move || sandbox::launch(&helper, &launch)).await;
     let child =
@@ -99,7 +100,10 @@ pub(crate) async fn spawn(shared: &Arc<Shared>, options: &StdioOptions) -> Resul
     let (session, streams) = converse(shared, reader, writer);
     let mut process = Process { streams, lifeline, exit: None };
     match process.next_event().await {
-        Event::NotStarted { errno } => Err(faults.not_started(&options.program.to_string_lossy(), errno)),
+        Event::NotStarted { errno } => {
+            let (program, path) = (found.to_string_lossy(), options.path_for_lookup.to_string_lossy());
+            Err(faults.not_started(&program, errno, &path))
+        }
         Event::Exited(exit) => Err(faults.exited(exit)),
         Event::Gone | Event::Lost => Err(faults.died("ended while it was started")),
         Event::Started { pid } => {
