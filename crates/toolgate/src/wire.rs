@@ -17,7 +17,7 @@ pub use doors::System;
 use govern::seal;
 pub use govern::{Approver, desk, http_approver, lock_failure};
 pub use known::{Known, imagined};
-pub use logging::{Log, log_file, start_logging};
+pub use logging::{Log, log_file, log_tail, start_logging};
 pub use options::is_within;
 pub use requesters::ancestors;
 pub use settle::settled;

@@ -274,14 +274,14 @@ fn a_name_nobody_has_is_refused_with_the_one_that_was_meant() {
         &["mcp", "get", "githbu"],
         &expect![[r#"
             error: No MCP server named 'githbu' found.
-            hint: did you mean `github`?
+            hint: did you mean `github`? looked in HOME/config.toml and `-c`
             = 1
         "#]],
     );
     home.check(
         &["mcp", "remove", "githbu", "--json"],
         &expect![[r#"
-            {"schema":"toolgate.error/1","code":"server.unknown","message":"No MCP server named 'githbu' found.","hint":"did you mean `github`?"}
+            {"schema":"toolgate.error/1","code":"server.unknown","message":"No MCP server named 'githbu' found.","hint":"did you mean `github`? looked in HOME/config.toml and `-c`"}
             = 1
         "#]],
     );
@@ -525,6 +525,7 @@ fn remove_takes_out_one_table_and_nothing_else() {
         &["mcp", "remove", "github"],
         &expect![[r#"
             error: No MCP server named 'github' found.
+            hint: looked in HOME/config.toml and `-c`
             = 1
         "#]],
     );

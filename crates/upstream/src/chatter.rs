@@ -1,4 +1,4 @@
-//! How many log lines of a server are passed on. Log lines are the one thing a server may say as often as it likes
+//! How many log lines of a server are passed on, or kept in our own log. Log lines are the one thing a server may say as often as it likes
 //! that somebody has to read; what is too much is dropped, so that it delays nobody's answers.
 
 use std::time::Duration;

@@ -75,7 +75,7 @@ pub(crate) async fn open(shared: &Arc<Shared>) -> Result<Live, Fault> {
     let live = timeout(limit, opening).await.unwrap_or_else(|_| Err(shared.faults.start_timeout(method, limit)))?;
     if let Some(peer) = live.session.peer() {
         shared.remember_era(peer.revision.era());
-        tracing::debug!(target: "mcp::manager", server = %shared.options.name, revision = %peer.revision, "connected");
+        tracing::info!(target: "mcp::manager", server = %shared.options.name, revision = %peer.revision, "connected");
     }
     Ok(live)
 }

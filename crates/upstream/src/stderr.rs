@@ -1,11 +1,13 @@
-//! What a child writes to standard error: always read, masked line by line, the last lines kept.
+//! What a child writes to standard error: always read, masked line by line, logged, the last lines kept.
 
+use crate::chatter::Chatter;
 use crate::supervisor::Shared;
 use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::net::unix::pipe;
+use tokio::time::Instant;
 
 /// Kept of one child.
 const LINES: usize = 200;
@@ -47,6 +49,7 @@ pub(crate) async fn drain(shared: Arc<Shared>, stderr: OwnedFd) {
     let mut masks = masks.lines();
     let longest = shared.options.limits.stderr_line_bytes.min(BYTES);
     let mut line = Vec::new();
+    let mut logged = Chatter::new(Instant::now());
     loop {
         let Ok(buffer) = reader.fill_buf().await else { return };
         if buffer.is_empty() {
@@ -59,20 +62,22 @@ pub(crate) async fn drain(shared: Arc<Shared>, stderr: OwnedFd) {
         let used = piece.len() + usize::from(end.is_some());
         reader.consume(used);
         if end.is_some() {
-            keep(&shared, &mut masks, &mut line);
+            keep(&shared, &mut masks, &mut logged, &mut line);
         }
     }
-    keep(&shared, &mut masks, &mut line);
+    keep(&shared, &mut masks, &mut logged, &mut line);
 }
 
-fn keep(shared: &Shared, masks: &mut gate::mask::Lines<'_>, line: &mut Vec<u8>) {
+fn keep(shared: &Shared, masks: &mut gate::mask::Lines<'_>, logged: &mut Chatter, line: &mut Vec<u8>) {
     let text = String::from_utf8_lossy(line).trim_end().to_owned();
     line.clear();
     if text.is_empty() {
         return;
     }
     let shown = masks.line(&text);
-    tracing::debug!(target: "mcp::client", server = %shared.options.name, "stderr: {shown}");
+    if logged.passes(Instant::now()) {
+        tracing::info!(target: "mcp::client", server = %shared.options.name, "stderr: {shown}");
+    }
     shared.stderr.push(shown);
 }
 

@@ -100,6 +100,9 @@ impl Shared {
 
     /// Takes an event, announces the state it leads to and does what has to be done.
     pub fn on(self: &Arc<Self>, event: Event) {
+        if let Event::Failed(fault) | Event::Ended(fault) = &event {
+            tracing::warn!(target: "mcp::manager", server = %self.options.name, "{fault}");
+        }
         let mut inner = self.inner();
         if matches!(event, Event::Asked) && self.is_retired() {
             return;

@@ -185,7 +185,7 @@ fn refused(frame: &Frame) -> Failure {
     let message = frame.get_string("message").unwrap_or_default().into_owned();
     let data = frame.get("data").unwrap_or("{}");
     let text = |key| view::member(data, key).and_then(view::string).map(|text| text.into_owned());
-    let code = match text("code") {
+    let code = match text("toolgate/code") {
         Some(code) => code_named(&code),
         None if frame.get("code") == Some("-32602") => Code::ArgsInvalid,
         None => Code::UpstreamProtocol,

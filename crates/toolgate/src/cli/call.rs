@@ -13,6 +13,7 @@ use crate::ui::Failure;
 use crate::wire::{self, Selection};
 use gate::Code;
 use gate::Face;
+use gate::state::Status;
 use mcp::{Frame, Limits, view};
 
 /// Arguments of `call`.
@@ -48,7 +49,8 @@ pub fn run(args: &CallArgs, cx: &Context) -> Result<(), Failure> {
     let config = cx.config()?;
     let (person, approver) = args.consent.given(&config, cx)?;
     let answer = visit_with(&config, cx, &Selection::Enabled, approver, async |house| {
-        call(args, &arguments, cx, house, person).await
+        let answer = call(args, &arguments, cx, house, person).await;
+        answer.map_err(|failure| placed(failure, &args.tool, &wire::statuses(&config, &cx.env, Some(house))))
     })?;
     show(&answer, cx)
 }
@@ -71,6 +73,17 @@ async fn call(
     };
     agent.leave().await;
     answer
+}
+
+/// The failure of a call to a tool nobody has, with where the server it is named after stands.
+fn placed(failure: Failure, tool: &str, servers: &[Status]) -> Failure {
+    let tool = tool.strip_prefix("mcp__").unwrap_or(tool);
+    let named = |name: &str| tool.strip_prefix(name).is_some_and(|rest| rest.starts_with("__"));
+    let server = servers.iter().filter(|status| named(&status.name)).max_by_key(|status| status.name.len());
+    let Some(status) = server.filter(|_| failure.code == Code::ToolUnknown) else { return failure };
+    let next = if status.state.is_up() { failure.hint.clone() } else { Some(status.next.clone()) };
+    let hint = format!("server `{}` is {}; {}", status.name, status.state.label(), next.unwrap_or_default());
+    failure.hint(hint)
 }
 
 fn tell(args: &CallArgs, cx: &Context, frame: &Frame) {

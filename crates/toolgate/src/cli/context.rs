@@ -163,11 +163,27 @@ impl From<RefError> for Failure {
 /// The failure of a command that was given a name nobody has.
 pub fn unknown_server(name: &str, config: &Config) -> Failure {
     let failure = Failure::new(Code::ServerUnknown, format!("No MCP server named '{name}' found."));
-    let names = config.servers.keys().map(String::as_str).chain(config.bad.iter().map(|bad| bad.name.as_str()));
-    match similar(name, names) {
-        Some(hint) => failure.hint(hint),
-        None => failure,
+    match similar_server(name, config) {
+        Some(meant) => failure.hint(format!("{meant} {}", looked_in(config))),
+        None => failure.hint(looked_in(config)),
     }
+}
+
+/// A question for the server that was meant by `name`, if one is called nearly so.
+pub fn similar_server(name: &str, config: &Config) -> Option<String> {
+    let names = config.servers.keys().map(String::as_str).chain(config.bad.iter().map(|bad| bad.name.as_str()));
+    similar(name, names)
+}
+
+/// Where servers may stand. Managed files only bound what others name.
+fn looked_in(config: &Config) -> String {
+    let managed = |path: &PathBuf| path.file_name().is_some_and(|name| name == "requirements.toml");
+    let there = config.files.iter().filter(|path| !managed(path) && path.exists());
+    let mut places: Vec<_> = there.map(|path| path.display().to_string()).collect();
+    if places.is_empty() {
+        places.push(format!("{} (no file is there yet)", config.home.display()));
+    }
+    format!("looked in {} and `-c`", places.join(", "))
 }
 
 impl From<Problem> for Failure {

@@ -139,11 +139,12 @@ impl Which {
 
     /// Says who did not answer; for a server that was named that is a failure.
     fn judge(&self, faults: Faults, cx: &Context) -> Result<(), Failure> {
-        warn(&faults, cx);
-        match faults.into_iter().next() {
-            Some((_, fault)) if self.name.is_some() => Err(gate::Failure::Broke(fault).into()),
-            _ => Ok(()),
+        if self.name.is_none() {
+            warn(&faults, cx);
+            return Ok(());
         }
+        // Told once, as the failure.
+        faults.into_iter().next().map_or(Ok(()), |(_, fault)| Err(gate::Failure::Broke(fault).into()))
     }
 }
 

@@ -2,18 +2,22 @@
 //! connecting. With `--check` it connects.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::content::visible;
 use super::show::{self, Shown, auth, dash, seconds};
 use super::{Context, status};
 use crate::config::{Config, Server, Stdio, Transport};
 use crate::ui::{Failure, Report, Table};
 use crate::wire;
 use gate::state::Status;
+
+/// Lines of the log in the report of a server.
+const LOGGED: usize = 5;
 
 /// Arguments of `list`.
 #[derive(Debug, Args)]
@@ -28,7 +32,7 @@ pub struct ListArgs {
     #[arg(long)]
     check: bool,
     /// Connect, and show all there is: where each entry stands and what it shadows, why it is in its state, what it
-    /// printed, what to do next.
+    /// printed, what gates logged about it, what to do next.
     #[arg(short, long)]
     verbose: bool,
     /// Print secrets in clear.
@@ -47,7 +51,7 @@ pub fn run(args: &ListArgs, cx: &Context) -> Result<(), Failure> {
     };
     let states = states.into_iter().map(|status| (status.name.clone(), status)).collect();
     let log = wire::log_file(&cx.home);
-    cx.ui.report(&List { config: &config, shown, verbose: args.verbose, states, log })
+    cx.ui.report(&List { config: &config, shown, verbose: args.verbose, states, log, home: &cx.home })
 }
 
 struct List<'a> {
@@ -56,6 +60,7 @@ struct List<'a> {
     verbose: bool,
     states: BTreeMap<String, Status>,
     log: PathBuf,
+    home: &'a Path,
 }
 
 impl Serialize for List<'_> {
@@ -94,6 +99,7 @@ impl List<'_> {
             entry["version"] = json!(server.version);
             entry["source"] = show::source(server);
             entry["log"] = json!(self.log);
+            entry["log_lines"] = json!(self.logged(&server.name));
         }
         self.with_state(&server.name, entry)
     }
@@ -114,9 +120,17 @@ impl List<'_> {
         self.states.get(name).map_or_else(String::new, |status| status.state.label())
     }
 
+    /// The last lines that gates logged about a server.
+    fn logged(&self, name: &str) -> Vec<String> {
+        wire::log_tail(self.home, name, LOGGED)
+    }
+
     /// The reports under the tables.
     fn reports(&self) -> String {
-        let each = self.states.values().map(|status| format!("{}\n{}", status.name, show::standing(status, "  ")));
+        let each = self.states.values().map(|status| {
+            let logged = self.logged(&status.name).into_iter().map(|line| format!("  logged: {}\n", visible(&line)));
+            format!("{}\n{}{}", status.name, show::standing(status, "  "), logged.collect::<String>())
+        });
         format!("{}\nlog: {}\n", each.collect::<Vec<_>>().join("\n"), self.log.display())
     }
 

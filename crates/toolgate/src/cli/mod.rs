@@ -54,7 +54,7 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
-pub use context::{Context, unknown_server};
+pub use context::{Context, similar_server, unknown_server};
 pub use serve::face_options;
 
 use crate::config::Env;

@@ -2,11 +2,13 @@
 //! Every target of ours starts with `mcp`, so `RUST_LOG=mcp=debug` shows all of them.
 
 mod rotate;
+mod tail;
 
 use crate::config::Env;
 use rotate::Rotating;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
+pub use tail::log_tail;
 use tracing_subscriber::Layer;
 use tracing_subscriber::filter::EnvFilter;
 use tracing_subscriber::fmt;
@@ -28,7 +30,7 @@ pub fn start_logging(env: &Env, home: &Path, log: Log) {
     let to_terminal = fmt::layer().with_writer(std::io::stderr).with_ansi(false).with_filter(terminal);
     let file = if log == Log::File { Rotating::open(log_file(home)).ok() } else { None };
     let to_file = file.map(|file| {
-        let wanted = EnvFilter::new("warn,mcp=info,mcp::client=warn");
+        let wanted = EnvFilter::new("warn,mcp=info");
         fmt::layer().with_writer(Mutex::new(file)).with_ansi(false).with_filter(wanted)
     });
     // A second start in one process keeps the first one's.

@@ -44,12 +44,8 @@ fn status_of(config: &Config, env: &Env, links: &[Arc<Upstream>], name: &str) ->
     }
     match config.servers.get(name) {
         Some(server) => at_rest(config, server, env),
-        None => Status::new(name, State::MissingConfig).with_next(similar(config, name)),
+        None => Status::new(name, State::MissingConfig).with_next(crate::cli::similar_server(name, config)),
     }
-}
-
-fn similar(config: &Config, name: &str) -> Option<String> {
-    crate::cli::unknown_server(name, config).hint
 }
 
 fn unusable(bad: &ServerError) -> Status {

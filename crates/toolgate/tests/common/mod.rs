@@ -3,6 +3,7 @@
 #![expect(dead_code, reason = "each test program uses its own part of this")]
 
 pub mod real;
+pub mod replay;
 pub mod up;
 
 use serde_json::{Value, json};
