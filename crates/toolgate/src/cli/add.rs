@@ -1,39 +1,48 @@
-//! `toolgate mcp add NAME ...`: writes a new server's entry. Nothing is started.
+//! `toolgate mcp add NAME ...`: writes a new server's entry. Nothing is started, except to find out whether an address
+//! that was given can be reached.
 
-use std::fs;
-use std::io::{self, Read};
+mod drafts;
+mod reach;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use serde::Serialize;
 
 use super::Context;
+use super::features::Features;
 use super::show::Shown;
-use crate::config::{Config, Draft, Edit, Http, Server, Source, Transport, Writer, drafts_from_json};
-use crate::ui::{Failure, Report};
+use crate::config::{Config, Draft, Edit, Http, Server, Source, Transport, Writer};
+use crate::ui::{CODEX, Failure, Report};
 use gate::Code;
+use reach::Standing;
 
 /// Arguments of `add`.
 #[derive(Debug, Args)]
-#[command(
-    override_usage = "toolgate mcp add [OPTIONS] <NAME> (-- <COMMAND>... | --url <URL> | <JSON>)
-       toolgate mcp add [OPTIONS] --import <JSON>",
-    after_help = "Examples:
+#[command(after_help = "Examples:
   toolgate mcp add everything -- npx -y @modelcontextprotocol/server-everything stdio
   toolgate mcp add github --env API_TOKEN=... -- npx -y @scope/server
   toolgate mcp add docs --url https://example.com/mcp --bearer-token-env-var DOCS_TOKEN
+  toolgate mcp add docs https://example.com/mcp \"Authorization=Bearer ...\"
   toolgate mcp add db ./database.json
   toolgate mcp add time '{\"command\": \"uvx\", \"args\": [\"mcp-server-time\"]}'
   toolgate mcp add --import ~/.cursor/mcp.json
 
-The entry goes to $CODEX_HOME/config.toml, where Codex sees it too; settings that only toolgate knows go to toolgate.toml beside it. Only add servers that you trust: their code runs with your rights."
-)]
+The entry goes to $CODEX_HOME/config.toml, where Codex sees it too; settings that only toolgate knows go to toolgate.toml beside it. Only add servers that you trust: their code runs with your rights.
+
+Nothing is started, but a server that is given as NAME URL is connected to at once, to tell whether that works.")]
 pub struct AddArgs {
     /// What to call the server.
     #[arg(required_unless_present = "import")]
     name: Option<String>,
-    /// A JSON file, `-` for standard input, or JSON itself: one server's object, or a document with `mcpServers`.
-    #[arg(value_name = "JSON", conflicts_with_all = ["command", "url", "import"])]
-    json_source: Option<String>,
+    /// A JSON file, `-` for standard input, or JSON itself: one server's object, or a document with `mcpServers`. Or
+    /// the address of a server, which is then connected to.
+    #[arg(value_name = "JSON|URL", conflicts_with_all = ["command", "url", "import"])]
+    source: Option<String>,
+    /// Headers to send to the address with every request.
+    #[arg(value_name = "HEADER=VALUE", value_parser = header_pair, requires = "source")]
+    headers: Vec<(String, String)>,
+    /// Do not connect to the address that was given.
+    #[arg(long, requires = "source")]
+    no_connect: bool,
     /// Add every server of a JSON document with `mcpServers`: a file, or `-` for standard input.
     #[arg(long, value_name = "JSON", conflicts_with_all = ["name", "command", "url"])]
     import: Option<String>,
@@ -41,17 +50,19 @@ pub struct AddArgs {
     #[arg(long, conflicts_with = "command")]
     url: Option<String>,
     /// A variable to set for the command; may be given more than once.
-    #[arg(long, value_name = "KEY=VALUE", value_parser = env_pair, conflicts_with_all = ["url", "json_source", "import"])]
+    #[arg(long, value_name = "KEY=VALUE", value_parser = env_pair, conflicts_with_all = ["source", "import"])]
     env: Vec<(String, String)>,
     /// The directory to run the command in.
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["url", "json_source", "import"])]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["url", "source", "import"])]
     cwd: Option<String>,
     /// The variable that holds the bearer token for the URL.
-    #[arg(long, value_name = "VAR", conflicts_with_all = ["command", "json_source", "import"])]
+    #[arg(long, value_name = "VAR", conflicts_with_all = ["command", "source", "import"])]
     bearer_token_env_var: Option<String>,
     /// A header to send with every request; may be given more than once.
-    #[arg(long, value_name = "NAME=VALUE", value_parser = header_pair, conflicts_with_all = ["command", "json_source", "import"])]
+    #[arg(long, value_name = "NAME=VALUE", value_parser = header_pair, conflicts_with_all = ["command", "source", "import"])]
     header: Vec<(String, String)>,
+    #[command(flatten)]
+    oauth: OAuthArgs,
     /// Write to toolgate.toml alone, so that clients reach the server only through the gate.
     #[arg(long)]
     gate_only: bool,
@@ -61,9 +72,48 @@ pub struct AddArgs {
     /// Do not say what will run.
     #[arg(short, long)]
     yes: bool,
+    #[command(flatten)]
+    features: Features,
     /// The command that starts the server, and its arguments.
     #[arg(last = true)]
     command: Vec<String>,
+}
+
+/// How to log in to the URL.
+#[derive(Debug, Args)]
+struct OAuthArgs {
+    /// The client that the authorization server knows us as.
+    #[arg(long, value_name = "CLIENT_ID", requires = "url")]
+    oauth_client_id: Option<String>,
+    /// The secret of that client.
+    #[arg(long, value_name = "CLIENT_SECRET", requires = "oauth_client_id")]
+    oauth_client_secret: Option<String>,
+    /// How to become known to the authorization server.
+    #[arg(long, value_name = "AUTO|CIMD|DCR", requires = "url")]
+    oauth_client_registration: Option<Registration>,
+    /// The resource to ask a token for.
+    #[arg(long, value_name = "RESOURCE", requires = "url")]
+    oauth_resource: Option<String>,
+}
+
+/// How a client becomes known to an authorization server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Registration {
+    /// Whichever it understands.
+    Auto,
+    /// By a document about the client.
+    Cimd,
+    /// By registering with it.
+    Dcr,
+}
+
+/// How the command is typed, for `program`.
+pub fn usage(program: &str) -> &'static str {
+    if program == CODEX {
+        return "codex mcp add [OPTIONS] <NAME> (--url <URL> | -- <COMMAND>...)";
+    }
+    "toolgate mcp add [OPTIONS] <NAME> (-- <COMMAND>... | --url <URL> | <JSON> | <URL> [HEADER=VALUE]...)
+       toolgate mcp add [OPTIONS] --import <JSON>"
 }
 
 fn env_pair(text: &str) -> Result<(String, String), &'static str> {
@@ -80,11 +130,25 @@ fn pair(text: &str) -> Option<(String, String)> {
     (!key.is_empty()).then(|| (key.to_owned(), value.to_owned()))
 }
 
+impl AddArgs {
+    /// The address given in the place of JSON.
+    fn address(&self) -> Option<&str> {
+        let source = self.source.as_deref()?;
+        let lower = source.to_ascii_lowercase();
+        (lower.starts_with("http://") || lower.starts_with("https://")).then_some(source)
+    }
+
+    /// Whether to find out if the server can be reached.
+    fn connects(&self) -> bool {
+        self.address().is_some() && !self.no_connect
+    }
+}
+
 /// Checks all that is to be added, then writes all of it or nothing.
 pub fn run(args: &AddArgs, cx: &Context) -> Result<(), Failure> {
     let mut checked = Vec::new();
-    for mut draft in drafts(args)? {
-        let (server, warnings) = draft.check(&cx.env).map_err(|error| refused(&error.problem))?;
+    for mut draft in drafts::drafts(args, cx)? {
+        let (server, warnings) = draft.check(&cx.env).map_err(|error| drafts::refused(&error.problem))?;
         for warning in &warnings {
             cx.ui.warning(&warning.to_string(), warning.hint.as_deref());
         }
@@ -99,84 +163,15 @@ pub fn run(args: &AddArgs, cx: &Context) -> Result<(), Failure> {
     }
     // The restrictions first: an entry must never stand without them.
     writer.edit(&[(Source::Toolgate, plan.toolgate), (Source::Codex, plan.codex)])?;
-    cx.ui.report(&Additions { schema: "toolgate.add/1", added: plan.added })
-}
-
-fn drafts(args: &AddArgs) -> Result<Vec<Draft>, Failure> {
-    if let Some(source) = &args.import {
-        let (document, text) = json_text(source)?;
-        return drafts_from_json(&document, &text, None).map_err(|problem| refused(&problem));
-    }
-    let name = args.name.as_deref().unwrap_or_default();
-    let draft = match &args.json_source {
-        Some(source) => from_json(name, source)?,
-        None => from_flags(name, args)?,
-    };
-    Ok(vec![draft])
-}
-
-fn refused(problem: &crate::config::Problem) -> Failure {
-    // What was said on the command line needs no place.
-    let text = problem.to_string();
-    let text = text.strip_prefix("argument#: ").unwrap_or(&text);
-    Failure { hint: problem.hint.clone(), ..Failure::new(Code::ArgsInvalid, text) }
-}
-
-fn from_flags(name: &str, args: &AddArgs) -> Result<Draft, Failure> {
-    let mut draft = Draft::new(name);
-    match (args.command.split_first(), &args.url) {
-        (Some((command, rest)), _) => {
-            draft.text("command", command);
-            draft.list("args", rest);
-            draft.map("env", &args.env);
-        }
-        (None, Some(url)) => {
-            draft.text("url", url);
-            draft.map("http_headers", &args.header);
-        }
-        (None, None) => {
-            return Err(Failure::new(Code::Usage, format!("nothing says how to reach '{name}'"))
-                .hint("give a command after `--`, a `--url`, or JSON"));
+    for added in &mut plan.added {
+        // What was listed under this name before is another server's.
+        upstream::forget_catalog(&cx.home.join("toolgate"), &added.name.as_str().into())
+            .map_err(|error| Failure::io("forget what a server of this name listed", error))?;
+        if args.connects() {
+            added.standing = Some(reach::reach(&added.name, cx)?);
         }
     }
-    for (key, value) in [("cwd", &args.cwd), ("bearer_token_env_var", &args.bearer_token_env_var)] {
-        if let Some(value) = value {
-            draft.text(key, value);
-        }
-    }
-    Ok(draft)
-}
-
-fn from_json(name: &str, source: &str) -> Result<Draft, Failure> {
-    let (document, text) = json_text(source)?;
-    let mut drafts = drafts_from_json(&document, &text, Some(name)).map_err(|problem| refused(&problem))?;
-    if let Some(at) = drafts.iter().position(|draft| draft.name == name) {
-        return Ok(drafts.swap_remove(at));
-    }
-    if drafts.len() == 1 {
-        return Ok(drafts.swap_remove(0).renamed(name));
-    }
-    let names: Vec<_> = drafts.iter().map(|draft| draft.name.as_str()).collect();
-    Err(Failure::new(Code::ArgsInvalid, format!("{document} has no server '{name}', but: {}", names.join(", ")))
-        .hint("add them all with `--import`"))
-}
-
-/// A configuration beyond this is a mistake.
-const LARGEST_JSON: u64 = 16 << 20;
-
-/// The JSON meant by `source`, and what to call it in messages.
-fn json_text(source: &str) -> Result<(String, String), Failure> {
-    let mut text = String::new();
-    if source.trim_start().starts_with('{') {
-        return Ok(("argument".to_owned(), source.to_owned()));
-    }
-    let read = match source {
-        "-" => io::stdin().take(LARGEST_JSON).read_to_string(&mut text),
-        path => fs::File::open(path).and_then(|file| file.take(LARGEST_JSON).read_to_string(&mut text)),
-    };
-    let hint = "to add a command, write it after `--`";
-    read.map_err(|error| Failure::io(&format!("read {source}"), error).hint(hint))?;
-    Ok((source.to_owned(), text))
+    cx.ui.report(&Additions { schema: "toolgate.add/1", program: cx.ui.program(), added: plan.added })
 }
 
 fn announce(args: &AddArgs, server: &Server, cx: &Context) {
@@ -232,7 +227,8 @@ impl Plan {
         }
         let target = self.write(args, draft, server, old);
         let file = target.file(&cx.home).map(|path| path.display().to_string());
-        self.added.push(Added { name: draft.name.clone(), file, replaced: exists });
+        let login = matches!(&server.transport, Transport::Http(http) if may_want_login(http)) && !args.connects();
+        self.added.push(Added { name: draft.name.clone(), file, replaced: exists, login, standing: None });
         Ok(())
     }
 
@@ -265,21 +261,47 @@ fn explain_replacement(old: &Server, new: &Server, cx: &Context) {
     }
 }
 
+/// Whether nothing is configured that would let us in without a login.
+fn may_want_login(http: &Http) -> bool {
+    let authorization = |name: &String| name.eq_ignore_ascii_case("authorization");
+    let given = http.headers.keys().chain(http.env_headers.keys()).any(authorization);
+    http.bearer_token_env_var.is_none() && http.headers_helper.is_none() && !given
+}
+
 #[derive(Serialize)]
 struct Added {
     name: String,
     file: Option<String>,
     replaced: bool,
+    /// Whether somebody may have to log in first.
+    #[serde(skip)]
+    login: bool,
+    #[serde(flatten)]
+    standing: Option<Standing>,
 }
 
 #[derive(Serialize)]
 struct Additions {
     schema: &'static str,
+    #[serde(skip)]
+    program: &'static str,
     added: Vec<Added>,
 }
 
 impl Report for Additions {
     fn human(&self) -> String {
-        self.added.iter().map(|added| format!("Added global MCP server '{}'.\n", added.name)).collect()
+        self.added.iter().map(|added| self.one(added)).collect()
+    }
+}
+
+impl Additions {
+    fn one(&self, added: &Added) -> String {
+        let mut text = format!("Added global MCP server '{}'.\n", added.name);
+        if added.login {
+            let login = format!("{} mcp login {}", self.program, added.name);
+            text.push_str(&format!("MCP server may or may not require login. Run `{login}` to login.\n"));
+        }
+        text.extend(added.standing.as_ref().map(|standing| format!("{}\n", standing.text(self.program, &added.name))));
+        text
     }
 }

@@ -3,9 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use clap::CommandFactory;
-
-use super::{Cli, Context, help, test};
+use super::{Context, test};
 use crate::config::{Config, Place};
 use crate::ui::Failure;
 use gate::Code;
@@ -15,7 +13,7 @@ pub fn run(cx: &Context) -> Result<(), Failure> {
     let config = cx.config()?;
     let names = named(&config);
     if names.is_empty() {
-        cx.ui.status(&help::filled(Cli::command()).render_help().to_string());
+        cx.ui.status(&super::command(cx.ui.program()).render_help().to_string());
         return Err(Failure::new(Code::Usage, "a command is needed"));
     }
     let mut failures = Vec::new();

@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::Context;
 use super::context::unknown_server;
+use super::features::Features;
 use super::show::{self, Shown, dash, seconds};
 use crate::config::{Server, Transport};
 use crate::ui::{Failure, Report};
@@ -20,9 +21,14 @@ use gate::state::Status;
 pub struct GetArgs {
     /// The server.
     name: String,
+    /// Show all there is, whatever name toolgate was called by.
+    #[arg(short, long)]
+    verbose: bool,
     /// Print secrets in clear.
     #[arg(long)]
     show_secrets: bool,
+    #[command(flatten)]
+    features: Features,
 }
 
 /// Shows it.
@@ -31,7 +37,8 @@ pub fn run(args: &GetArgs, cx: &Context) -> Result<(), Failure> {
     if let Some(server) = config.servers.get(&args.name) {
         let shown = Shown { secrets: args.show_secrets, env: &cx.env };
         let status = wire::status(&config, &cx.env, None, &args.name);
-        return cx.ui.report(&One { server, shown, status });
+        let (program, as_codex) = (cx.ui.program(), cx.ui.as_codex() && !args.verbose);
+        return cx.ui.report(&One { server, shown, status, program, as_codex });
     }
     match config.bad.iter().find(|bad| bad.name == args.name) {
         Some(bad) => Err(bad.into()),
@@ -43,29 +50,34 @@ struct One<'a> {
     server: &'a Server,
     shown: Shown<'a>,
     status: Status,
+    program: &'static str,
+    /// Whether no more is shown than Codex does.
+    as_codex: bool,
 }
 
 impl Serialize for One<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let server = self.server;
         let listed = |tools: &[String]| (!tools.is_empty()).then(|| tools.to_vec());
-        let one = json!({
+        let mut one = json!({
             "name": server.name,
             "enabled": server.enabled,
-            "disabled_reason": self.status.disabled_reason,
-            "state": self.status.state,
-            "reason": self.status.reason,
-            "next": self.status.next,
+            "disabled_reason": show::disabled_reason(&self.status, self.as_codex),
             "transport": self.shown.transport(server),
             "enabled_tools": server.enabled_tools,
             "disabled_tools": listed(&server.disabled_tools),
             "startup_timeout_sec": seconds(server.written.startup_timeout, server.startup_timeout),
             "tool_timeout_sec": seconds(server.written.tool_timeout, server.tool_timeout),
-            "label": server.label,
-            "version": server.version,
-            "gate": self.shown.own(server),
-            "source": show::source(server),
         });
+        if !self.as_codex {
+            one["state"] = json!(self.status.state);
+            one["reason"] = json!(self.status.reason);
+            one["next"] = json!(self.status.next);
+            one["label"] = json!(server.label);
+            one["version"] = json!(server.version);
+            one["gate"] = json!(self.shown.own(server));
+            one["source"] = show::source(server);
+        }
         one.serialize(serializer)
     }
 }
@@ -73,11 +85,17 @@ impl Serialize for One<'_> {
 impl Report for One<'_> {
     fn human(&self) -> String {
         let server = self.server;
+        if !server.enabled && self.as_codex {
+            return format!("{} (disabled)\n", server.name);
+        }
         if !server.enabled {
             return format!("{} ({})\n  next: {}\n", server.name, self.status.state.label(), self.status.next);
         }
-        let mut lines = vec![("enabled", "true".to_owned()), ("state", self.status.state.label())];
-        lines.extend(self.status.reason.clone().map(|why| ("why", why)));
+        let mut lines = vec![("enabled", "true".to_owned())];
+        if !self.as_codex {
+            lines.push(("state", self.status.state.label()));
+            lines.extend(self.status.reason.clone().map(|why| ("why", why)));
+        }
         if let Some(tools) = &server.enabled_tools {
             lines.push(("enabled_tools", dash(tools.join(", "))));
         }
@@ -86,8 +104,8 @@ impl Report for One<'_> {
         }
         lines.extend(self.transport());
         lines.extend(self.settings());
-        lines.push(("source", show::origin(server)));
-        lines.push(("remove", format!("toolgate mcp remove {}", server.name)));
+        lines.extend((!self.as_codex).then(|| ("source", show::origin(server))));
+        lines.push(("remove", format!("{} mcp remove {}", self.program, server.name)));
         let lines = lines.iter().map(|(key, value)| format!("  {key}: {}\n", value.replace('\n', "\\n")));
         format!("{}\n{}", server.name, lines.collect::<String>())
     }
@@ -123,11 +141,13 @@ impl One<'_> {
         let server = self.server;
         let when = |differs: bool, key, text: String| differs.then_some((key, text));
         let time = |time: std::time::Duration| time.as_secs_f64().to_string();
-        [
+        let codexs = [
             when(server.written.startup_timeout, "startup_timeout_sec", time(server.startup_timeout)),
             when(server.written.tool_timeout, "tool_timeout_sec", time(server.tool_timeout)),
-            server.idle_timeout.map(|idle| ("idle_timeout_sec", time(idle))),
             server.default_approval.map(|mode| ("default_tools_approval_mode", mode.word().to_owned())),
+        ];
+        let own = [
+            server.idle_timeout.map(|idle| ("idle_timeout_sec", time(idle))),
             when(server.required, "required", "true".to_owned()),
             when(server.read_only, "read_only", "true".to_owned()),
             when(server.trust != Default::default(), "trust", server.trust.word().to_owned()),
@@ -136,9 +156,8 @@ impl One<'_> {
             when(server.prefix != Default::default(), "prefix", server.prefix.word().to_owned()),
             server.label.clone().map(|label| ("label", label)),
             server.version.clone().map(|version| ("version", version)),
-        ]
-        .into_iter()
-        .flatten()
-        .collect()
+        ];
+        let own = own.into_iter().filter(|_| !self.as_codex);
+        codexs.into_iter().chain(own).flatten().collect()
     }
 }

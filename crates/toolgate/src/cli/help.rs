@@ -3,10 +3,11 @@
 
 use clap::Command;
 
-/// `command` and all below it, with paragraphs in one line each.
-pub(super) fn filled(command: Command) -> Command {
-    let text = command.get_after_help().map(|text| fill(&text.to_string()));
-    let command = command.mut_subcommands(filled);
+/// `command` and all below it, with paragraphs in one line each, and examples as they are typed to `program`.
+pub(super) fn filled(command: Command, program: &str) -> Command {
+    let typed = |text: String| text.replace("  toolgate mcp ", &format!("  {program} mcp "));
+    let text = command.get_after_help().map(|text| typed(fill(&text.to_string())));
+    let command = command.mut_subcommands(|command| filled(command, program));
     match text {
         Some(text) => command.after_help(text),
         None => command,
@@ -43,7 +44,7 @@ mod tests {
     #[test]
     fn the_texts_of_subcommands_are_filled_too() {
         let inner = Command::new("inner").after_help("one\ntwo");
-        let mut outer = filled(Command::new("outer").subcommand(Command::new("middle").subcommand(inner)));
+        let mut outer = filled(Command::new("outer").subcommand(Command::new("middle").subcommand(inner)), "toolgate");
         outer.build();
         let inner = outer.find_subcommand("middle").and_then(|middle| middle.find_subcommand("inner"));
         assert_eq!(inner.and_then(Command::get_after_help).map(ToString::to_string).as_deref(), Some("one two"));

@@ -9,10 +9,11 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::content::visible;
+use super::features::Features;
 use super::show::{self, Shown, auth, dash, seconds};
 use super::{Context, status};
 use crate::config::{Config, Server, Stdio, Transport};
-use crate::ui::{Failure, Report, Table};
+use crate::ui::{CODEX, Failure, Report, Table};
 use crate::wire;
 use gate::state::Status;
 
@@ -38,6 +39,8 @@ pub struct ListArgs {
     /// Print secrets in clear.
     #[arg(long)]
     show_secrets: bool,
+    #[command(flatten)]
+    features: Features,
 }
 
 /// Lists.
@@ -51,7 +54,8 @@ pub fn run(args: &ListArgs, cx: &Context) -> Result<(), Failure> {
     };
     let states = states.into_iter().map(|status| (status.name.clone(), status)).collect();
     let log = wire::log_file(&cx.home);
-    cx.ui.report(&List { config: &config, shown, verbose: args.verbose, states, log, home: &cx.home })
+    let (home, program) = (cx.home.as_path(), cx.ui.program());
+    cx.ui.report(&List { config: &config, shown, verbose: args.verbose, states, log, home, program })
 }
 
 struct List<'a> {
@@ -61,6 +65,7 @@ struct List<'a> {
     states: BTreeMap<String, Status>,
     log: PathBuf,
     home: &'a Path,
+    program: &'static str,
 }
 
 impl Serialize for List<'_> {
@@ -89,7 +94,7 @@ impl List<'_> {
         let mut entry = json!({
             "name": server.name,
             "enabled": server.enabled,
-            "disabled_reason": self.states.get(&server.name).and_then(|status| status.disabled_reason),
+            "disabled_reason": self.states.get(&server.name).and_then(|status| self.reason(status)),
             "transport": self.shown.transport(server),
             "startup_timeout_sec": seconds(server.written.startup_timeout, server.startup_timeout),
             "tool_timeout_sec": seconds(server.written.tool_timeout, server.tool_timeout),
@@ -104,9 +109,18 @@ impl List<'_> {
         self.with_state(&server.name, entry)
     }
 
+    /// Whether no more is shown than Codex does.
+    fn as_codex(&self) -> bool {
+        self.program == CODEX && !self.verbose
+    }
+
+    fn reason(&self, status: &Status) -> Option<&'static str> {
+        show::disabled_reason(status, self.as_codex())
+    }
+
     /// The entry with where the server stands: in short, or the whole report.
     fn with_state(&self, name: &str, mut entry: Value) -> Value {
-        let Some(status) = self.states.get(name) else { return entry };
+        let Some(status) = self.states.get(name).filter(|_| !self.as_codex()) else { return entry };
         entry["state"] = json!(status.state);
         entry["reason"] = json!(status.reason);
         entry["next"] = json!(status.next);
@@ -138,13 +152,19 @@ impl List<'_> {
         let mut row = vec![server.name.clone()];
         row.extend(reach);
         row.push(if server.enabled { "enabled" } else { "disabled" }.to_owned());
-        row.push(self.state(&server.name));
+        row.extend((!self.as_codex()).then(|| self.state(&server.name)));
         row.push(auth(server).0.to_owned());
         if self.verbose {
             row.push(dash(server.version.clone().unwrap_or_default()));
             row.push(show::origin(server));
         }
         row
+    }
+
+    fn columns(&self, reach: &[&'static str]) -> Table {
+        let states: &[&str] = if self.as_codex() { &["Status", "Auth"] } else { &["Status", "State", "Auth"] };
+        let more: &[&str] = if self.verbose { &["Version", "Source"] } else { &[] };
+        Table::new(reach.iter().chain(states).chain(more).copied())
     }
 
     fn stdio(&self, stdio: &Stdio) -> Vec<String> {
@@ -160,36 +180,27 @@ impl List<'_> {
 impl Report for List<'_> {
     fn human(&self) -> String {
         if self.config.servers.is_empty() && self.config.bad.is_empty() {
-            return "No MCP servers configured yet. Try `toolgate mcp add my-tool -- my-command`.\n".to_owned();
+            let program = self.program;
+            return format!("No MCP servers configured yet. Try `{program} mcp add my-tool -- my-command`.\n");
         }
-        let mut stdio =
-            Columns::new(&["Name", "Command", "Args", "Env", "Cwd", "Status", "State", "Auth"], self.verbose);
-        let mut http = Columns::new(&["Name", "Url", "Bearer Token Env Var", "Status", "State", "Auth"], self.verbose);
+        let mut stdio = self.columns(&["Name", "Command", "Args", "Env", "Cwd"]);
+        let mut http = self.columns(&["Name", "Url", "Bearer Token Env Var"]);
         for server in self.config.servers.values() {
             match &server.transport {
-                Transport::Stdio(child) => stdio.0.row(self.row(server, self.stdio(child))),
+                Transport::Stdio(child) => stdio.row(self.row(server, self.stdio(child))),
                 Transport::Http(address) => {
                     let token = dash(address.bearer_token_env_var.clone().unwrap_or_default());
-                    http.0.row(self.row(server, vec![self.shown.url(address), token]));
+                    http.row(self.row(server, vec![self.shown.url(address), token]));
                 }
             }
         }
-        let mut bad = Columns::new(&["Name", "Status", "State", "Problem"], false);
+        let mut bad = Table::new(["Name", "Status", "State", "Problem"]);
         for error in &self.config.bad {
-            bad.0.row([error.name.clone(), "invalid".to_owned(), self.state(&error.name), error.problem.to_string()]);
+            bad.row([error.name.clone(), "invalid".to_owned(), self.state(&error.name), error.problem.to_string()]);
         }
-        let tables = [stdio.0, http.0, bad.0];
-        let mut parts: Vec<_> = tables.iter().filter(|table| !table.is_empty()).map(Table::text).collect();
+        let text = if self.as_codex() { Table::padded } else { Table::text };
+        let mut parts: Vec<_> = [stdio, http, bad].iter().filter(|table| !table.is_empty()).map(text).collect();
         parts.extend(self.verbose.then(|| self.reports()));
         parts.join("\n")
-    }
-}
-
-struct Columns(Table);
-
-impl Columns {
-    fn new(headings: &[&str], verbose: bool) -> Self {
-        let more: &[&str] = if verbose { &["Version", "Source"] } else { &[] };
-        Self(Table::new(headings.iter().chain(more).copied()))
     }
 }

@@ -2,12 +2,12 @@
 
 use std::io::IsTerminal;
 
-use clap::{Args, CommandFactory, Subcommand};
+use clap::{Args, Subcommand};
 
-use super::{Cli, Context};
+use super::Context;
 use super::{
-    activity, add, approve, caches, call, call_all, complete, configure, describe, get, get_prompt, health, help,
-    items, list, lock, print_config, read, refresh, remove, run_file, schema, serve, status, switch, test, validate,
+    activity, add, approve, caches, call, call_all, complete, configure, describe, get, get_prompt, health, items,
+    list, lock, print_config, read, refresh, remove, run_file, schema, serve, status, switch, test, validate,
 };
 use crate::ui::Failure;
 use gate::Code;
@@ -130,7 +130,7 @@ fn alone(cx: &Context) -> Result<(), Failure> {
     if !std::io::stdin().is_terminal() {
         return serve::run(&serve::ServeArgs::default(), cx);
     }
-    let mut command = help::filled(Cli::command());
+    let mut command = super::command(cx.ui.program());
     command.build();
     if let Some(mcp) = command.find_subcommand_mut("mcp") {
         cx.ui.status(&mcp.render_help().to_string());

@@ -20,6 +20,7 @@ mod content;
 mod context;
 mod demo;
 mod describe;
+mod features;
 mod get;
 mod get_prompt;
 mod given;
@@ -49,6 +50,7 @@ mod validate;
 mod visit;
 
 use std::ffi::OsString;
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
@@ -58,7 +60,7 @@ pub use context::{Context, similar_server, unknown_server};
 pub use serve::face_options;
 
 use crate::config::Env;
-use crate::ui::{Failure, Look, Ui};
+use crate::ui::{CODEX, Failure, Look, Ui};
 use gate::Code;
 
 /// The one gate between coding agents and their tools.
@@ -94,7 +96,7 @@ struct Global {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Manage MCP servers, use them, and be one.
+    /// [Experimental] Manage MCP servers, use them, and be one. MCP integration may change.
     Mcp(mcp::Mcp),
     /// Run the gate as a service over Streamable HTTP.
     Up(up::UpArgs),
@@ -122,14 +124,15 @@ pub fn main(args: Vec<OsString>, env: Env) -> ExitCode {
     let Hoisted { overrides, profile, rest: args } = Hoisted::from(args);
     let color = Look::color_wanted(&env);
     let json = args.iter().take_while(|arg| *arg != "--").any(|arg| arg == "--json");
-    let early = Ui::new(Look { json, color, quiet: false });
-    let matches = help::filled(Cli::command()).try_get_matches_from(args);
+    let as_codex = args.first().and_then(|path| Path::new(path).file_name()).is_some_and(|name| name == CODEX);
+    let early = Ui::new(Look { json, color, quiet: false, as_codex });
+    let matches = command(early.program()).try_get_matches_from(args);
     let cli = match matches.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
         Err(error) => return finish(&early, unparsed(&early, &error)),
     };
     let Global { config, layer, json, quiet, home } = cli.global;
-    let ui = Ui::new(Look { json, quiet, color });
+    let ui = Ui::new(Look { json, quiet, color, as_codex });
     let overrides = overrides.into_iter().chain(config).collect();
     let cx = match Context::new(env, ui, home, overrides, profile.or(layer)) {
         Ok(cx) => cx,
@@ -140,6 +143,14 @@ pub fn main(args: Vec<OsString>, env: Env) -> ExitCode {
         None => bare::run(&cx),
     };
     finish(&cx.ui, result)
+}
+
+/// The whole command line, in texts called `program`.
+fn command(program: &'static str) -> clap::Command {
+    let command = Cli::command();
+    let command =
+        command.mut_subcommand("mcp", |mcp| mcp.mut_subcommand("add", |add| add.override_usage(add::usage(program))));
+    help::filled(command, program)
 }
 
 fn dispatch(command: Command, cx: &Context) -> Result<(), Failure> {
@@ -264,7 +275,7 @@ mod tests {
 
     #[test]
     fn the_command_line_is_well_formed() {
-        Cli::command().debug_assert();
+        command("toolgate").debug_assert();
     }
 
     fn check(line: &str, overrides: &[&str], rest: &str) {

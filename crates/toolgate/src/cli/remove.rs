@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use super::Context;
 use super::context::unknown_server;
+use super::features::Features;
 use crate::config::{Edit, Source, Writer};
 use crate::ui::{Failure, Report};
 
@@ -19,6 +20,8 @@ pub struct RemoveArgs {
     /// Succeed when there is no such server.
     #[arg(long)]
     if_exists: bool,
+    #[command(flatten)]
+    features: Features,
 }
 
 /// Removes it from both files. Comments that stand apart from the entry, and all other settings, stay.

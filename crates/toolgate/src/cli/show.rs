@@ -110,6 +110,13 @@ impl Shown<'_> {
     }
 }
 
+/// Why a server is disabled. Codex does not tell when a person did it.
+pub fn disabled_reason(status: &Status, as_codex: bool) -> Option<&'static str> {
+    status.disabled_reason.filter(|reason| !(as_codex && *reason == USER))
+}
+
+const USER: &str = "user";
+
 /// The word for how a server is authenticated, in the table and in JSON. Nothing is asked over the network for it.
 pub fn auth(server: &Server) -> (&'static str, &'static str) {
     match &server.transport {

@@ -20,7 +20,7 @@ use super::types::{ApprovalMode, Gate, Origin, Prefix, Protocol, Server, ServerL
 const TRANSPORT_KEYS: [&str; 2] = ["command", "url"];
 
 /// Keys that Codex does not know. It drops them when it rewrites its file, or refuses to start.
-const OWN_KEYS: [&str; 16] = [
+const OWN_KEYS: [&str; 17] = [
     "startup",
     "protocol",
     "prefix",
@@ -37,6 +37,7 @@ const OWN_KEYS: [&str; 16] = [
     "data",
     "audit",
     "allow_inline_secrets",
+    "oauth_registration",
 ];
 
 /// Keys of Codex.
@@ -292,6 +293,7 @@ fn codex_only(fields: &mut Fields) -> Result<(), Problem> {
         "auth",
         "oauth",
         "oauth_resource",
+        "oauth_registration",
         "scopes",
     ] {
         fields.node(ignored);

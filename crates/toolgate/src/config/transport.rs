@@ -13,7 +13,7 @@ use super::types::{Http, Stdio, Transport};
 use gate::Secret;
 
 const STDIO_KEYS: [&str; 5] = ["command", "args", "env", "env_vars", "cwd"];
-const HTTP_KEYS: [&str; 10] = [
+const HTTP_KEYS: [&str; 11] = [
     "url",
     "http_headers",
     "headers",
@@ -23,6 +23,7 @@ const HTTP_KEYS: [&str; 10] = [
     "auth",
     "oauth",
     "oauth_resource",
+    "oauth_registration",
     "scopes",
 ];
 

@@ -14,6 +14,12 @@ pub use table::Table;
 
 use crate::config::Env;
 
+/// The name of this program.
+pub const OURS: &str = "toolgate";
+
+/// The name of the program that toolgate may stand in for.
+pub const CODEX: &str = "codex";
+
 /// An answer: one JSON document, or text for people.
 pub trait Report: Serialize {
     /// The answer as text, its last line ended.
@@ -29,6 +35,8 @@ pub struct Look {
     pub quiet: bool,
     /// Colour on standard error.
     pub color: bool,
+    /// As the program whose place toolgate takes: its name in texts, its shapes of answers.
+    pub as_codex: bool,
 }
 
 impl Look {
@@ -59,6 +67,16 @@ impl Ui {
     /// Whether answers are JSON.
     pub fn json(&self) -> bool {
         self.look.json
+    }
+
+    /// Whether toolgate stands in the place of Codex.
+    pub fn as_codex(&self) -> bool {
+        self.look.as_codex
+    }
+
+    /// What people typed to get here.
+    pub fn program(&self) -> &'static str {
+        if self.look.as_codex { CODEX } else { OURS }
     }
 
     /// Prints the answer of a command.
@@ -95,7 +113,7 @@ impl Ui {
     /// Says what is being done.
     pub fn status(&self, text: &str) {
         if !self.look.quiet && !self.look.json {
-            self.err(&format!("{}\n", lines(text)));
+            self.err(&format!("{}\n", self.lines(text)));
         }
     }
 
@@ -112,7 +130,7 @@ impl Ui {
             self.err_json(&Warning { schema: "toolgate.warning/1", message: text, hint });
             return;
         }
-        self.err(&format!("{} {}\n", self.paint("warning:", "1;33"), lines(text)));
+        self.err(&format!("{} {}\n", self.paint("warning:", "1;33"), self.lines(text)));
         if let Some(hint) = hint {
             self.hint(hint);
         }
@@ -121,7 +139,7 @@ impl Ui {
     /// Says what would help.
     pub fn hint(&self, text: &str) {
         if !self.look.quiet && !self.look.json {
-            self.err(&format!("{} {}\n", self.paint("hint:", "1;36"), lines(text)));
+            self.err(&format!("{} {}\n", self.paint("hint:", "1;36"), self.lines(text)));
         }
     }
 
@@ -131,10 +149,18 @@ impl Ui {
             self.err_json(failure);
             return;
         }
-        self.err(&format!("{} {}\n", self.paint("error:", "1;31"), lines(&failure.to_string())));
+        // Codex writes what its parser says small, and what its commands say large.
+        let word = if self.look.as_codex && failure.exit() == 1 { "Error:" } else { "error:" };
+        self.err(&format!("{} {}\n", self.paint(word, "1;31"), self.lines(&failure.to_string())));
         if let Some(hint) = failure.hint.as_deref() {
             self.hint(hint);
         }
+    }
+
+    /// The text without what would move the cursor, with commands as they are typed here.
+    fn lines(&self, text: &str) -> String {
+        let text = lines(text);
+        if self.look.as_codex { text.replace("`toolgate mcp ", "`codex mcp ") } else { text }
     }
 
     fn paint(&self, word: &str, style: &str) -> String {

@@ -24,6 +24,11 @@ impl Table {
 
     /// The text, two spaces between columns, each line ended.
     pub fn text(&self) -> String {
+        self.padded().lines().map(|line| format!("{}\n", line.trim_end())).collect()
+    }
+
+    /// The same with every line as long as the longest.
+    pub fn padded(&self) -> String {
         let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
         let width =
             |column: usize| self.rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
@@ -31,7 +36,7 @@ impl Table {
         let line = |row: &Vec<String>| {
             let cells: Vec<_> =
                 row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}", width = *width)).collect();
-            format!("{}\n", cells.join("  ").trim_end())
+            format!("{}\n", cells.join("  "))
         };
         self.rows.iter().map(line).collect()
     }
