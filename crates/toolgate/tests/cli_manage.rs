@@ -491,11 +491,16 @@ fn what_will_not_do_is_refused_and_nothing_is_written() {
     );
     refused(&["--import", "bad.json"], 1, "not JSON");
     refused(&["a", "--url", "notaurl"], 1, "`url` is not an http:// or https:// address");
-    refused(&["a"], 2, "nothing says how to reach 'a'");
+    refused(&["a"], 2, "the following required arguments were not provided:\n  <COMMAND|--url <URL>|JSON|URL>");
+    refused(&["a", "bad.json", "A=b"], 2, "headers can be given behind an address only");
+    refused(&["a", "https://h/", "A"], 2, "headers must be in NAME=VALUE form");
+    refused(&["a", "https://"], 1, "`url` is not an http:// or https:// address");
     refused(&["a", "--url", "http://h", "--", "x"], 2, "cannot be used with");
     refused(&["a", "--env", "FOO", "--", "x"], 2, "environment entries must be in KEY=VALUE form");
     refused(&["a", "--env", "=x", "--", "x"], 2, "environment entries must be in KEY=VALUE form");
-    refused(&["a", "--env", "A=b", "--url", "http://h"], 2, "cannot be used with");
+    refused(&["a", "--env", "A=b", "--url", "http://h"], 1, "command is required");
+    refused(&["a", "--oauth-client-secret", "s", "--url", "http://h"], 2, "--oauth-client-id <CLIENT_ID>");
+    refused(&["a", "--oauth-resource", "r", "--", "x"], 2, "cannot be used with");
     refused(&["a", "--bearer-token-env-var", "A", "--", "x"], 2, "cannot be used with");
 }
 

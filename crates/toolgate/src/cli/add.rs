@@ -83,16 +83,16 @@ pub struct AddArgs {
 #[derive(Debug, Args)]
 struct OAuthArgs {
     /// The client that the authorization server knows us as.
-    #[arg(long, value_name = "CLIENT_ID", requires = "url")]
+    #[arg(long, value_name = "CLIENT_ID", requires = "url", conflicts_with_all = ["command", "source", "import"])]
     oauth_client_id: Option<String>,
     /// The secret of that client.
     #[arg(long, value_name = "CLIENT_SECRET", requires = "oauth_client_id")]
     oauth_client_secret: Option<String>,
     /// How to become known to the authorization server.
-    #[arg(long, value_name = "AUTO|CIMD|DCR", requires = "url")]
+    #[arg(long, value_name = "AUTO|CIMD|DCR", requires = "url", conflicts_with_all = ["command", "source", "import"])]
     oauth_client_registration: Option<Registration>,
     /// The resource to ask a token for.
-    #[arg(long, value_name = "RESOURCE", requires = "url")]
+    #[arg(long, value_name = "RESOURCE", requires = "url", conflicts_with_all = ["command", "source", "import"])]
     oauth_resource: Option<String>,
 }
 
