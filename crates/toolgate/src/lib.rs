@@ -3,6 +3,7 @@
 pub mod cli;
 pub mod config;
 pub mod jsonc;
+pub mod shim;
 pub mod ui;
 pub mod wire;
 

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use toolgate::config::Env;
-use toolgate::{SUPERVISE, cli};
+use toolgate::{SUPERVISE, shim};
 
 fn main() -> ExitCode {
     let args: Vec<_> = std::env::args_os().collect();
@@ -13,5 +13,5 @@ fn main() -> ExitCode {
     // Secrets are in our memory and environment. Where the system forbids this, we are as open as any other program.
     let _ = sandbox::conceal();
     // The only place that reads the process environment.
-    cli::main(args, Env::from_os(std::env::vars_os()))
+    shim::main(args, Env::from_os(std::env::vars_os()))
 }

@@ -41,6 +41,7 @@ mod run_file;
 mod runtime;
 mod schema;
 mod serve;
+mod shim;
 mod show;
 mod status;
 mod switch;
@@ -112,6 +113,8 @@ enum Command {
     Approvals(approvals::ApprovalsArgs),
     /// Show and take back the leave that lasts.
     Grants(grants::GrantsArgs),
+    /// Put this program in front of Codex, under its name.
+    Shim(shim::ShimArgs),
     /// Print completions for a shell.
     Completions {
         /// The shell to complete for.
@@ -163,6 +166,7 @@ fn dispatch(command: Command, cx: &Context) -> Result<(), Failure> {
         Command::Demo(args) => demo::run(&args, cx),
         Command::Approvals(args) => approvals::run(&args, cx),
         Command::Grants(args) => grants::run(&args, cx),
+        Command::Shim(args) => shim::run(&args, cx),
         Command::Completions { shell } => completions(shell, cx),
     }
 }
