@@ -66,6 +66,9 @@ pub struct AddArgs {
     /// Write to toolgate.toml alone, so that clients reach the server only through the gate.
     #[arg(long)]
     gate_only: bool,
+    /// Write to config.json, for programs that keep their servers there.
+    #[arg(long, conflicts_with = "gate_only")]
+    config_json: bool,
     /// Replace a server of the same name.
     #[arg(long, visible_alias = "replace")]
     force: bool,
@@ -162,8 +165,9 @@ pub fn run(args: &AddArgs, cx: &Context) -> Result<(), Failure> {
         announce(args, server, cx);
     }
     // The restrictions first: an entry must never stand without them.
-    writer.edit(&[(Source::Toolgate, plan.toolgate), (Source::Codex, plan.codex)])?;
-    for added in &mut plan.added {
+    let Plan { codex, toolgate, json, mut added } = plan;
+    writer.edit(&[(Source::Toolgate, toolgate), (Source::Codex, codex), (Source::Json, json)])?;
+    for added in &mut added {
         // What was listed under this name before is another server's.
         upstream::forget_catalog(&cx.home.join("toolgate"), &added.name.as_str().into())
             .map_err(|error| Failure::io("forget what a server of this name listed", error))?;
@@ -171,7 +175,7 @@ pub fn run(args: &AddArgs, cx: &Context) -> Result<(), Failure> {
             added.standing = Some(reach::reach(&added.name, cx)?);
         }
     }
-    cx.ui.report(&Additions { schema: "toolgate.add/1", program: cx.ui.program(), added: plan.added })
+    cx.ui.report(&Additions { schema: "toolgate.add/1", program: cx.ui.program(), added })
 }
 
 fn announce(args: &AddArgs, server: &Server, cx: &Context) {
@@ -195,6 +199,7 @@ fn announce(args: &AddArgs, server: &Server, cx: &Context) {
 struct Plan {
     codex: Vec<Edit>,
     toolgate: Vec<Edit>,
+    json: Vec<Edit>,
     added: Vec<Added>,
 }
 
@@ -236,11 +241,12 @@ impl Plan {
     fn write(&mut self, args: &AddArgs, draft: &Draft, server: &Server, old: Option<&Server>) -> Source {
         let name = draft.name.clone();
         let sse = matches!(&server.transport, Transport::Http(Http { sse: true, .. }));
-        if args.gate_only
-            || sse
-            || draft.has_references()
-            || old.is_some_and(|old| old.origin.source == Source::Toolgate)
-        {
+        let was_in = |source| old.is_some_and(|old| old.origin.source == source);
+        if args.config_json || (was_in(Source::Json) && !args.gate_only) {
+            self.json.push(Edit::Put { name, table: draft.whole() });
+            return Source::Json;
+        }
+        if args.gate_only || sse || draft.has_references() || was_in(Source::Toolgate) {
             self.toolgate.push(Edit::Put { name, table: draft.whole() });
             return Source::Toolgate;
         }

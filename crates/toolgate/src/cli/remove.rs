@@ -40,7 +40,8 @@ pub fn run(args: &RemoveArgs, cx: &Context) -> Result<(), Failure> {
 fn edit(name: &str, cx: &Context) -> Result<Vec<String>, Failure> {
     let writer = Writer::lock(&cx.home)?;
     let edit = vec![Edit::Remove { name: name.to_owned() }];
-    let changed = writer.edit(&[(Source::Codex, edit.clone()), (Source::Toolgate, edit)])?;
+    let sources = [Source::Codex, Source::Toolgate, Source::Json];
+    let changed = writer.edit(&sources.map(|source| (source, edit.clone())))?;
     let path = |source: &Source| Some(source.file(&cx.home)?.display().to_string());
     Ok(changed.iter().filter_map(path).collect())
 }

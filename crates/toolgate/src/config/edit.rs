@@ -59,7 +59,7 @@ impl Edit {
 /// Why a text was left as it is.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EditError {
-    /// It is no TOML.
+    /// It is no TOML, or no JSON.
     #[error("does not parse: {message}")]
     Syntax {
         /// Byte offset of the mistake.
@@ -70,6 +70,9 @@ pub enum EditError {
     /// The table of the servers (or projects), or the entry in it, is something else than a table.
     #[error("`{0}` is not a table")]
     NotATable(String),
+    /// It is JSON that cannot be edited so.
+    #[error(transparent)]
+    Json(#[from] crate::jsonc::EditError),
     /// The result would have changed something else too.
     #[error("the entry of `{0}` cannot be edited without touching its surroundings")]
     Unfaithful(String),

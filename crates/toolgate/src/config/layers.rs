@@ -2,6 +2,7 @@
 //! beside them. Reading them, not deciding: what came with a project is believed by nobody here. No `.env` is read.
 
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -64,6 +65,8 @@ pub(super) struct Layer {
     pub(super) problems: Vec<Problem>,
     /// Whether the problem is that anybody could have written it.
     pub(super) open: bool,
+    /// Whether others can read its file.
+    pub(super) readable: bool,
 }
 
 /// What was asked for on the command line cannot be read.
@@ -170,7 +173,8 @@ impl Layers {
 
 /// Reads a file that the user alone should be able to write.
 pub(super) fn guarded(source: Source, path: &Path) -> Layer {
-    file(source, &path.into(), managed_files::read_guarded(path, false))
+    let readable = std::fs::metadata(path).is_ok_and(|found| found.mode() & 0o044 != 0);
+    Layer { readable, ..file(source, &path.into(), managed_files::read_guarded(path, false)) }
 }
 
 fn file(source: Source, path: &Arc<Path>, text: Result<String, Unread>) -> Layer {
@@ -185,7 +189,7 @@ fn file(source: Source, path: &Arc<Path>, text: Result<String, Unread>) -> Layer
     };
     let read = if source == Source::Json { json_layer::parse } else { node::from_toml };
     let (table, problems) = read(path, &text);
-    Layer { source, table, problems: problem.into_iter().chain(problems).collect(), open }
+    Layer { source, table, problems: problem.into_iter().chain(problems).collect(), open, readable: false }
 }
 
 fn command_line(overrides: &[String]) -> Result<Layer, LayersError> {
@@ -193,7 +197,7 @@ fn command_line(overrides: &[String]) -> Result<Layer, LayersError> {
     for argument in overrides {
         node::merge(&mut table, parse_override(argument)?);
     }
-    Ok(Layer { source: Source::Override, table, problems: Vec::new(), open: false })
+    Ok(Layer { source: Source::Override, table, problems: Vec::new(), open: false, readable: false })
 }
 
 fn parse_override(argument: &str) -> Result<Table, LayersError> {

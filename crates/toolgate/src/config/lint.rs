@@ -1,6 +1,7 @@
 //! What is dangerous in the files although it can be used: secrets written out, and names made to be mistaken.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use super::node::{Node, Table, Value};
 use super::place::{Place, Problem, ServerError, Source};
@@ -47,6 +48,13 @@ pub(super) fn literal_secrets(name: &str, entry: &Node) -> Vec<InClear> {
         }
     }
     found
+}
+
+/// That a file with a secret in it can be read by others.
+pub(super) fn readable(path: &Path) -> Problem {
+    let place = Place::at(&path.into(), "", 0);
+    Problem::new(&place, "this file holds a secret in clear and others can read it")
+        .hint(format!("chmod 600 {}", path.display()))
 }
 
 fn texts<'a>(table: &'a Table, key: &str) -> impl Iterator<Item = (&'a str, &'a Node, &'a str)> + use<'a> {

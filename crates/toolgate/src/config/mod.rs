@@ -15,6 +15,7 @@ mod fields;
 mod govern;
 mod governing;
 mod identity;
+mod json_edit;
 mod json_layer;
 mod layers;
 mod lint;

@@ -30,7 +30,13 @@ pub(super) fn read(name: &str, home: &Path, codex: &Layer) -> Result<Read, Layer
     if table.is_none() && !file.exists() && codex.problems.is_empty() {
         return Err(missing());
     }
-    let part = Layer { source: Source::Profile, table: table.unwrap_or_default(), problems: Vec::new(), open: false };
+    let part = Layer {
+        source: Source::Profile,
+        table: table.unwrap_or_default(),
+        problems: Vec::new(),
+        open: false,
+        readable: false,
+    };
     Ok(Read { layers: vec![part, layers::guarded(Source::Profile, &file)], file })
 }
 

@@ -93,7 +93,7 @@ fn layer(root: &Path, path: &Path, reader: Reader) -> Option<Layer> {
         Ok(Some(text)) => reader(&shared, &text),
         Err(why) => (Table::new(), vec![Problem::new(&Place::at(&shared, "", 0), why)]),
     };
-    Some(Layer { source: Source::Project, table, problems, open: false })
+    Some(Layer { source: Source::Project, table, problems, open: false, readable: false })
 }
 
 /// The text of a file, nothing if there is none.

@@ -1,8 +1,8 @@
 //! From layers to a [`Config`]: who shadows whom, which entry is bad, what the gate's own settings are.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use gate::policy::{self, Level};
 
@@ -25,7 +25,9 @@ use super::types::{Broken, Config, Gate, Limits, Origin, Server, Trust};
 pub fn resolve(layers: Layers, env: &Env) -> Config {
     let Layers { home, workspace, mut layers, managed, files, project } = layers;
     let trusted = project.as_ref().is_some_and(|project| project.trusted);
-    let mut resolving = Resolving { trusted, ..Resolving::default() };
+    let readable = layers.iter().filter(|layer| layer.readable).flat_map(|layer| layer.table.values());
+    let readable = readable.filter_map(|node| node.place.path().map(Path::to_owned)).collect();
+    let mut resolving = Resolving { trusted, readable, ..Resolving::default() };
     let managed = resolving.managed(managed, env);
     let servers: Vec<_> = layers.iter_mut().map(|layer| (layer.source, resolving.servers_of(layer))).collect();
     resolving.not_of_a_project(&layers);
@@ -52,7 +54,7 @@ pub fn resolve(layers: Layers, env: &Env) -> Config {
     }
     let data = managed.data(open_data);
     resolving.rules_in_vain(&policy);
-    let Resolving { servers, bad, broken, warnings, lints, trusted: _ } = resolving;
+    let Resolving { servers, bad, broken, warnings, lints, trusted: _, readable: _ } = resolving;
     let trust = project.into_iter().collect();
     Config { home, files, trust, servers, bad, broken, warnings, lints, gate, limits, policy, approvals, data, audit }
 }
@@ -72,6 +74,8 @@ struct Resolving {
     lints: Vec<Problem>,
     /// Whether the project's entries may be used.
     trusted: bool,
+    /// The files that others can read.
+    readable: BTreeSet<PathBuf>,
 }
 
 impl Resolving {
@@ -212,6 +216,10 @@ impl Resolving {
         }
         for found in lint::literal_secrets(name, &entry.node) {
             let list = if found.certain { &mut self.warnings } else { &mut self.lints };
+            // Each file is told of once.
+            list.extend(
+                found.problem.place.path().and_then(|path| self.readable.take(path)).map(|path| lint::readable(&path)),
+            );
             list.push(found.problem);
         }
         match server::read(name, entry.node, entry.origin, context) {

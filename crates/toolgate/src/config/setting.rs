@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::draft::to_value;
 use super::edit::Edit;
+use super::json_layer;
 use super::layers::{Layers, dotted};
 use super::node::{self, Node, Table, Value};
 use super::place::{Place, Source, similar};
@@ -178,7 +179,8 @@ impl Layers {
     pub fn instead(mut self, changes: &[Change]) -> Self {
         for change in changes {
             for layer in self.layers.iter_mut().filter(|layer| layer.source == change.source) {
-                (layer.table, layer.problems) = node::from_toml(&Arc::from(change.path.as_path()), &change.text);
+                let read = if change.source == Source::Json { json_layer::parse } else { node::from_toml };
+                (layer.table, layer.problems) = read(&Arc::from(change.path.as_path()), &change.text);
             }
         }
         self

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::edit::{self, Edit, EditError};
+use super::json_edit;
 use super::place::{Place, Problem, Source};
 
 /// Why nothing was written.
@@ -87,7 +88,8 @@ impl Writer {
             Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
             Err(error) => return Err(failed("read", &path)(error)),
         };
-        let text = edit::apply(&before, edits).map_err(|error| problem(&path, &before, &error))?;
+        let apply = if source == Source::Json { json_edit::apply } else { edit::apply };
+        let text = apply(&before, edits).map_err(|error| problem(&path, &before, &error))?;
         Ok((text != before).then_some(Change { source, path, text }))
     }
 }
