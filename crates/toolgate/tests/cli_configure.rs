@@ -131,3 +131,44 @@ fn a_broken_entry_is_mended() {
     assert_eq!(lab.ok(&["configure", "foo", "command=x"]), "foo: command: 1 -> \"x\"\n");
     assert_eq!(lab.json(&["get", "foo", "--json"])["transport"]["command"], "x");
 }
+
+const JSON: &str = r#"{
+  // mine
+  "mcpServers": {
+    "js": { "command": "x" }, // a script
+    "old": { "url": "http://127.0.0.1:9/" }
+  }
+}
+"#;
+
+#[test]
+fn an_entry_in_json_is_changed_and_removed_there() {
+    let lab = Lab::new("");
+    lab.0.write("config.json", JSON);
+    assert_eq!(lab.ok(&["configure", "js", "enabled=false"]), "js: enabled: (not set) -> false\n");
+    assert_eq!(lab.text("config.json"), JSON.replace("\"x\" }", "\"x\", \"enabled\": false }"));
+    assert_eq!(lab.json(&["get", "js", "--json"])["enabled"], false);
+    assert_eq!(lab.ok(&["enable", "js"]), "'js' is enabled.\n");
+    lab.ok(&["configure", "js", "enabled=", "read_only=true"]);
+    assert_eq!(lab.text("config.json"), JSON.replace("\"x\" }", "\"x\", \"read_only\": true }"));
+    lab.ok(&["remove", "js"]);
+    assert_eq!(lab.text("config.json"), JSON.replace("    \"js\": { \"command\": \"x\" }, // a script\n", ""));
+    assert_eq!((lab.text("config.toml").as_str(), lab.text("toolgate.toml").as_str()), (CONFIG, ""));
+}
+
+#[test]
+fn an_address_goes_to_the_json_file_if_there_is_one() {
+    let lab = Lab::new("");
+    lab.0.write("config.json", JSON);
+    lab.ok(&["add", "new", "http://127.0.0.1:9/mcp", "X-A=b c", "--no-connect"]);
+    let file: Value =
+        serde_json::from_str(&lab.text("config.json").replace("// mine", "").replace("// a script", "")).unwrap();
+    let entry = serde_json::json!({
+        "url": "http://127.0.0.1:9/mcp", "transport": "http", "headers": {"X-A": "b c"}, "enabled": true
+    });
+    assert_eq!(file["mcpServers"]["new"], entry);
+    assert_eq!(lab.json(&["get", "new", "--json"])["transport"]["type"], "streamable_http");
+    lab.ok(&["add", "old", "--force", "--url", "http://127.0.0.1:9/new"]);
+    assert!(lab.text("config.json").contains("http://127.0.0.1:9/new"), "a replaced entry stays in its file");
+    assert_eq!(lab.text("config.toml"), CONFIG);
+}

@@ -159,13 +159,14 @@ pub fn run(args: &AddArgs, cx: &Context) -> Result<(), Failure> {
     }
     let writer = Writer::lock(&cx.home)?;
     let config = cx.files()?;
-    let mut plan = Plan::default();
+    let json_there = Source::Json.file(&cx.home).is_some_and(|path| path.exists());
+    let mut plan = Plan { json_there, ..Plan::default() };
     for (draft, server) in &checked {
         plan.add(args, draft, server, &config, cx)?;
         announce(args, server, cx);
     }
     // The restrictions first: an entry must never stand without them.
-    let Plan { codex, toolgate, json, mut added } = plan;
+    let Plan { codex, toolgate, json, mut added, .. } = plan;
     writer.edit(&[(Source::Toolgate, toolgate), (Source::Codex, codex), (Source::Json, json)])?;
     for added in &mut added {
         // What was listed under this name before is another server's.
@@ -200,6 +201,8 @@ struct Plan {
     codex: Vec<Edit>,
     toolgate: Vec<Edit>,
     json: Vec<Edit>,
+    /// Whether there is a config.json.
+    json_there: bool,
     added: Vec<Added>,
 }
 
@@ -237,25 +240,37 @@ impl Plan {
         Ok(())
     }
 
-    /// A replaced entry stays in the file it was in. Codex knows neither the old SSE transport nor references.
     fn write(&mut self, args: &AddArgs, draft: &Draft, server: &Server, old: Option<&Server>) -> Source {
         let name = draft.name.clone();
+        let home = self.home(args, draft, server, old);
+        match home {
+            Source::Json => self.json.push(Edit::Put { name, table: draft.whole() }),
+            Source::Toolgate => self.toolgate.push(Edit::Put { name, table: draft.whole() }),
+            _ => {
+                let own = draft.own_part();
+                if !own.is_empty() {
+                    self.toolgate.push(Edit::Add { name: name.clone(), table: own });
+                }
+                self.codex.push(Edit::Put { name, table: draft.codex_part() });
+            }
+        }
+        home
+    }
+
+    /// A replaced entry stays in the file it was in; a server given by its address goes where programs that add
+    /// them so keep them. Codex knows neither the old SSE transport nor references.
+    fn home(&self, args: &AddArgs, draft: &Draft, server: &Server, old: Option<&Server>) -> Source {
         let sse = matches!(&server.transport, Transport::Http(Http { sse: true, .. }));
-        let was_in = |source| old.is_some_and(|old| old.origin.source == source);
-        if args.config_json || (was_in(Source::Json) && !args.gate_only) {
-            self.json.push(Edit::Put { name, table: draft.whole() });
-            return Source::Json;
+        let old = old.map(|old| old.origin.source);
+        let address = old.is_none() && self.json_there && args.address().is_some();
+        match old {
+            _ if args.config_json => Source::Json,
+            _ if args.gate_only => Source::Toolgate,
+            Some(home @ (Source::Json | Source::Toolgate)) => home,
+            _ if address => Source::Json,
+            _ if sse || draft.has_references() => Source::Toolgate,
+            _ => Source::Codex,
         }
-        if args.gate_only || sse || draft.has_references() || was_in(Source::Toolgate) {
-            self.toolgate.push(Edit::Put { name, table: draft.whole() });
-            return Source::Toolgate;
-        }
-        let own = draft.own_part();
-        if !own.is_empty() {
-            self.toolgate.push(Edit::Add { name: name.clone(), table: own });
-        }
-        self.codex.push(Edit::Put { name, table: draft.codex_part() });
-        Source::Codex
     }
 }
 

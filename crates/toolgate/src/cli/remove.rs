@@ -8,6 +8,7 @@ use super::context::unknown_server;
 use super::features::Features;
 use crate::config::{Edit, Source, Writer};
 use crate::ui::{Failure, Report};
+use gate::Code;
 
 /// Arguments of `remove`.
 #[derive(Debug, Args)]
@@ -24,17 +25,27 @@ pub struct RemoveArgs {
     features: Features,
 }
 
-/// Removes it from both files. Comments that stand apart from the entry, and all other settings, stay.
+/// Removes it from all files of the user. Comments that stand apart from the entry, and all other settings, stay.
 pub fn run(args: &RemoveArgs, cx: &Context) -> Result<(), Failure> {
     let name = args.name.as_str();
     let known = cx.home.is_dir();
     let files = if known { edit(name, cx)? } else { Vec::new() };
     if files.is_empty() && !args.if_exists {
-        return Err(unknown_server(name, &cx.files()?));
+        return Err(elsewhere(name, cx)?);
     }
     upstream::forget_catalog(&cx.home.join("toolgate"), &name.into())
         .map_err(|error| Failure::io("forget what the server listed", error))?;
     cx.ui.report(&Removed { schema: "toolgate.remove/1", name, removed: !files.is_empty(), files })
+}
+
+/// Why there was nothing to remove.
+fn elsewhere(name: &str, cx: &Context) -> Result<Failure, Failure> {
+    let config = cx.files()?;
+    let Some(server) = config.servers.get(name) else {
+        return Ok(unknown_server(name, &config));
+    };
+    let message = format!("the entry of '{name}' is not in a file of `{}`", cx.home.display());
+    Ok(Failure::new(Code::ArgsInvalid, message).hint(format!("remove it by hand: {}", server.origin.place)))
 }
 
 fn edit(name: &str, cx: &Context) -> Result<Vec<String>, Failure> {
