@@ -163,7 +163,7 @@ impl Layers {
         match (&setting.value, saying.iter().rev().find(|source| **source > home)) {
             (None, _) => saying,
             (_, Some(above)) => vec![*above],
-            _ if setting.is_own() => vec![home.max(Source::Toolgate)],
+            _ if setting.is_own() && home == Source::Codex => vec![Source::Toolgate],
             _ => vec![home],
         }
     }
