@@ -6,19 +6,24 @@ mod budget;
 mod doors;
 mod govern;
 mod known;
+mod live;
 mod logging;
 mod options;
+mod plan;
+mod reload;
 mod requesters;
 mod settle;
 mod states;
 mod token;
+mod watch;
 
 pub use doors::System;
-use govern::seal;
 pub use govern::{Approver, desk, http_approver, lock_failure};
 pub use known::{Known, imagined};
+pub use live::{Live, Reloaded, Trouble};
 pub use logging::{Log, log_file, log_tail, start_logging};
 pub use options::is_within;
+pub use reload::Keeper;
 pub use requesters::ancestors;
 pub use settle::settled;
 pub use states::{ask, refused, status, statuses, statuses_of};
@@ -37,6 +42,8 @@ use crate::ui::{Failure, Ui};
 use gate::Code;
 use gate::ports::{LockKeeper, Source};
 use gate::{Assembly, Catalog, Gate, Hub, Masks, Policy, Reads, Recorder, Secret, ServerName};
+use govern::seal;
+use plan::{Plan, select};
 use upstream::Upstream;
 
 /// Which servers a gate is to have.
@@ -54,8 +61,8 @@ pub enum Selection {
 pub struct House {
     /// The gate.
     pub gate: Arc<Gate>,
-    /// Its links, by the order of the configuration.
-    pub upstreams: Vec<Arc<Upstream>>,
+    /// What of it follows the configuration.
+    pub live: Arc<Live>,
     /// Why some servers are not in it.
     pub left_out: Vec<Failure>,
     /// How long results may be, where anybody said so.
@@ -115,11 +122,13 @@ fn build_all(
             "take the entry that starts `toolgate` out of the servers it serves, or give it another CODEX_HOME",
         ));
     }
-    let mut servers = select(config, env, selection)?;
-    let (links, left_out) = links(config, &servers, env, selection)?;
-    servers.retain(|server| links.iter().any(|link| link.name.as_str() == server.name));
-    let secrets = options::secrets(&servers, env);
-    let masks = Arc::new(govern::masks(config, &servers, secrets.iter().chain(own))?);
+    let servers = select(config, env, selection)?;
+    let mut plan = Plan::new(config, servers, env, own);
+    if let (Selection::Only(_), Some(failure)) = (selection, plan.left_out.pop()) {
+        return Err(failure);
+    }
+    let masks = Arc::new(plan.masks(config)?);
+    let Plan { servers, links, left_out, secrets } = plan;
     let policy = Arc::new(Policy::new(govern::policy(config, &servers, selection)));
     let catalog = Arc::new(Catalog::new(options::names(&servers, selection), options::naming(config, &servers)));
     let hub = Arc::new(Hub::new(masks.clone(), gate::Limits::default().notices));
@@ -137,13 +146,11 @@ fn build_all(
     });
     catalog.watched_by(govern::pins(config, &policy, keeper)?);
     catalog.publish(upstream::load_catalog(&config.state_dir(), &links.iter().collect::<Vec<_>>()));
-    let upstreams: Vec<Arc<Upstream>> = links.into_iter().map(|link| Upstream::new(link, world.clone())).collect();
-    let mut sources: Vec<Arc<dyn Source>> = upstreams.iter().map(|up| up.clone() as Arc<dyn Source>).collect();
-    if *selection == Selection::Builtin {
-        sources.push(options::builtin(config, &catalog));
-    }
+    let links: Vec<Arc<Upstream>> = links.into_iter().map(|link| Upstream::new(link, world.clone())).collect();
+    let builtin = (*selection == Selection::Builtin).then(|| options::builtin(config, &catalog));
     let (budgets, kept) = budget::budgets(&servers, &catalog).unzip();
-    sources.extend(kept.flatten());
+    let fixed: Vec<Arc<dyn Source>> = builtin.into_iter().chain(kept.flatten()).collect();
+    let sources = links.iter().map(|up| up.clone() as Arc<dyn Source>).chain(fixed.iter().cloned()).collect();
     let (recorder, ends) = recorder(config, ledger, &masks)?;
     let gate = Gate::new(Assembly {
         catalog,
@@ -157,53 +164,9 @@ fn build_all(
     });
     let gate = Arc::new(gate.paced(govern::pace(config)).restoring(govern::restores(&servers)));
     start_eager(&gate, &servers);
-    Ok(House { gate, upstreams, left_out, budgets, tasks, ends })
-}
-
-fn select<'a>(config: &'a Config, env: &Env, selection: &Selection) -> Result<Vec<&'a Server>, Failure> {
-    match selection {
-        // Codex's file may hold an entry for this gate, for Codex's use. It is none of the servers behind it.
-        Selection::Enabled => {
-            let ours = |server: &&Server| server.enabled && !options::is_ourselves(server, env);
-            Ok(config.servers.values().filter(ours).collect())
-        }
-        Selection::Builtin => Ok(Vec::new()),
-        Selection::Only(name) => {
-            if let Some(bad) = config.bad.iter().find(|bad| bad.name == *name) {
-                return Err(bad.into());
-            }
-            let server = config.servers.get(name).ok_or_else(|| {
-                let failure = crate::cli::unknown_server(name, config);
-                Failure { code: Code::UpstreamNotConfigured, ..failure }
-            })?;
-            if !server.enabled {
-                return Err(Failure::new(Code::UpstreamDisabled, format!("server `{name}` is disabled"))
-                    .hint(format!("remove `enabled = false` from `[mcp_servers.{name}]`, {}", server.origin.place)));
-            }
-            Ok(vec![server])
-        }
-    }
-}
-
-/// One bad entry harms no other: among many servers it is left out and logged, alone it is the failure.
-fn links(
-    config: &Config,
-    servers: &[&Server],
-    env: &Env,
-    selection: &Selection,
-) -> Result<(Vec<upstream::Options>, Vec<Failure>), Failure> {
-    let (mut links, mut left_out) = (Vec::new(), Vec::new());
-    for server in servers {
-        match options::upstream(config, server, env) {
-            Ok(link) => links.push(link),
-            Err(failure) if matches!(selection, Selection::Only(_)) => return Err(failure),
-            Err(failure) => {
-                tracing::warn!(target: "mcp::manager", server = %server.name, "left out: {failure}");
-                left_out.push(failure);
-            }
-        }
-    }
-    Ok((links, left_out))
+    let (config, env, selection) = (config.clone(), env.clone(), selection.clone());
+    let parts = live::Parts { gate: gate.clone(), world, env, selection, fixed, config, links, secrets };
+    Ok(House { gate, live: Arc::new(Live::new(parts)), left_out, budgets, tasks, ends })
 }
 
 /// The record, for a command that has something to add to it.
@@ -272,8 +235,8 @@ fn start_eager(gate: &Gate, servers: &[&Server]) {
 /// # Errors
 /// The failures of those that are not, in one text.
 pub async fn require(house: &House, config: &Config) -> Result<(), Failure> {
-    let required =
-        house.upstreams.iter().filter(|up| config.servers.get(up.name().as_str()).is_some_and(|s| s.required));
+    let links = house.live.links();
+    let required = links.iter().filter(|up| config.servers.get(up.name().as_str()).is_some_and(|s| s.required));
     let outcomes = futures_util::future::join_all(required.map(|up| settled(up))).await;
     let faults: Vec<_> = outcomes.into_iter().filter_map(Result::err).collect();
     let Some(first) = faults.first() else { return Ok(()) };
@@ -284,8 +247,8 @@ pub async fn require(house: &House, config: &Config) -> Result<(), Failure> {
 
 impl House {
     /// The link of one server.
-    pub fn upstream(&self, name: &str) -> Option<&Arc<Upstream>> {
-        self.upstreams.iter().find(|up| up.name().as_str() == name)
+    pub fn upstream(&self, name: &str) -> Option<Arc<Upstream>> {
+        self.live.links().iter().find(|up| up.name().as_str() == name).cloned()
     }
 
     /// Says which servers are not in it, and why.
@@ -297,12 +260,13 @@ impl House {
 
     /// Ends all servers, then the ledger. Nothing of any server is left afterwards.
     pub async fn stop(self) {
-        let House { gate, upstreams, tasks, ends, .. } = self;
+        let House { gate, live, tasks, ends, .. } = self;
         let mut stopping = tokio::task::JoinSet::new();
-        for up in upstreams {
+        for up in live.close().await.iter().cloned() {
             stopping.spawn(async move { up.stop().await });
         }
         while stopping.join_next().await.is_some() {}
+        drop(live);
         tasks.close();
         // A task that hangs must not keep the process alive: the children are gone already.
         let _ = tokio::time::timeout(Duration::from_secs(2), tasks.wait()).await;

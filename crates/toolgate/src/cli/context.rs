@@ -6,7 +6,7 @@ use crate::config::{
     Asked, Config, Env, Layers, LayersError, Problem, ProjectTrust, RefError, ServerError, Source, WriteError, resolve,
     similar,
 };
-use crate::ui::{Failure, Ui};
+use crate::ui::{Failure, Look, Ui};
 use gate::Code;
 
 /// What every command is given.
@@ -120,6 +120,14 @@ impl Context {
             workspace: None,
             env: &self.env,
         }
+    }
+
+    /// Reads the configuration again as [`Context::config`] does, and prints nothing; for later, on any thread.
+    pub fn reader(&self) -> impl Fn() -> Result<Config, Failure> + Send + Sync + 'static {
+        let ui = Ui::on(Look::default(), Box::new(std::io::sink()), Box::new(std::io::sink()));
+        let (env, home, overrides) = (self.env.clone(), self.home.clone(), self.overrides.clone());
+        let again = Self { env, ui, home, overrides, profile: self.profile.clone() };
+        move || again.read()
     }
 
     fn warn(&self, config: &Config) {

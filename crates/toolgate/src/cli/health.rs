@@ -106,7 +106,7 @@ async fn ping(house: &House, server: &ServerName) -> Result<Duration, (Option<St
         Err(gate::Failure::Broke(fault)) => return Err((None, fault.what)),
     }
     // A server that runs and lacks a list is told from others by its state.
-    let settled = wire::settled(up).await;
+    let settled = wire::settled(&up).await;
     match settled {
         Err(fault) if !up.state().borrow().is_up() => Err((None, fault.what)),
         _ => up.ping().await.map_err(|fault| (None, fault.what)),

@@ -193,7 +193,7 @@ pub async fn ask_patiently(house: &House) -> Faults {
     let mut faults = Vec::new();
     for server in everyone(house) {
         let (Ok(()), Some(up)) = (house.gate.start(&server), house.upstream(server.as_str())) else { continue };
-        if let Err(fault) = wire::settled(up).await {
+        if let Err(fault) = wire::settled(&up).await {
             faults.push((server, fault));
         }
     }
@@ -236,7 +236,7 @@ async fn ask_one(house: &House, server: &ServerName) -> Result<(), Fault> {
             gate::Failure::Refused(refusal) => fault(format!("may not be started: {refusal}")),
         });
     }
-    match tokio::time::timeout(PATIENCE, wire::settled(up)).await {
+    match tokio::time::timeout(PATIENCE, wire::settled(&up)).await {
         Ok(result) => result.map(drop),
         Err(_) => Err(fault(format!("did not list anything within {} s", PATIENCE.as_secs()))),
     }

@@ -5,6 +5,7 @@ use std::future::Future;
 use std::io;
 use std::time::Duration;
 
+use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::ui::Failure;
@@ -24,11 +25,13 @@ pub fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, 
 }
 
 /// Serves until it ends by itself or we are asked to end; then `stop` tells it, and it has its own time to finish.
+/// `beside` is polled meanwhile. A hangup is no reason to end: it means to read the configuration again.
 ///
 /// # Errors
 /// What serving fails with.
 pub async fn until_asked(
     serving: impl Future<Output = io::Result<()>> + Send + 'static,
+    beside: impl Future<Output = Infallible>,
     stop: &CancellationToken,
 ) -> io::Result<()> {
     // A task of its own: waking the runtime's root future costs a system call each time, waking a task none.
@@ -36,11 +39,12 @@ pub async fn until_asked(
     let mut serving = tokio::spawn(serving);
     let ended = tokio::select! {
         ended = &mut serving => ended,
-        _ = asked_to_end() => {
+        _ = terminated() => {
             stop.cancel();
             serving.await
         }
         never = pulse() => match never {},
+        never = beside => match never {},
     };
     ended.unwrap_or_else(|error| Err(io::Error::other(error)))
 }
@@ -61,14 +65,20 @@ async fn pulse() -> Infallible {
 /// # Errors
 /// When signals cannot be listened to.
 pub async fn asked_to_end() -> io::Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
+    let mut hangup = signal(SignalKind::hangup())?;
+    tokio::select! {
+        ended = terminated() => ended,
+        _ = hangup.recv() => Ok(()),
+    }
+}
+
+/// The same without a hangup.
+async fn terminated() -> io::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut hangup = signal(SignalKind::hangup())?;
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
-        _ = hangup.recv() => {}
     }
     Ok(())
 }

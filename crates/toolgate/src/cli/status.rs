@@ -9,9 +9,9 @@ use serde::{Serialize, Serializer};
 
 use super::show::{self, dash};
 use super::{Context, content, runtime};
-use crate::config::{Config, Env};
+use crate::config::Config;
 use crate::ui::{Failure, Report};
-use crate::wire::{self, House, Log, Selection};
+use crate::wire::{self, Live, Log, Selection, Trouble};
 use gate::state::Status;
 use gate::{Code, State};
 
@@ -62,15 +62,17 @@ pub fn ask(config: &Config, name: Option<&str>, cx: &Context) -> Result<Vec<Stat
 }
 
 /// How the servers of a running gate are, as it tells over HTTP. Asks nobody and starts nothing.
-pub fn report(config: &Config, env: &Env, house: &House) -> StatusReport {
+pub fn report(live: Arc<Live>) -> StatusReport {
     #[derive(Serialize)]
     struct Wire {
         schema: &'static str,
         servers: Vec<Status>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        config_error: Option<Arc<Trouble>>,
     }
-    let (config, env, links) = (config.clone(), env.clone(), house.upstreams.clone());
     StatusReport(Arc::new(move || {
-        let report = Wire { schema: SCHEMA, servers: wire::statuses_of(&config, &env, &links) };
+        let servers = wire::statuses_of(&live.config(), live.env(), &live.links());
+        let report = Wire { schema: SCHEMA, servers, config_error: live.trouble() };
         serde_json::to_vec(&report).expect("states are words and numbers").into()
     }))
 }

@@ -100,7 +100,7 @@ impl Test {
         let up = house.upstream(&args.name).ok_or_else(|| Failure::new(Code::InternalBug, "the server has no link"))?;
         let limit = Duration::try_from_secs_f64(args.timeout.unwrap_or(f64::MAX)).unwrap_or(Duration::MAX);
         let outcome = tokio::select! {
-            walked = tokio::time::timeout(limit, self.walk(args, house, up)) => walked.map_err(|_| None),
+            walked = tokio::time::timeout(limit, self.walk(args, house, &up)) => walked.map_err(|_| None),
             _ = runtime::asked_to_end() => Err(Some(())),
         };
         self.status = up.status();
@@ -110,7 +110,7 @@ impl Test {
         match outcome {
             Ok(outcome) => outcome,
             Err(None) => Err(self.out_of_time(limit)),
-            Err(Some(())) => Err(self.interrupted(up).await),
+            Err(Some(())) => Err(self.interrupted(&up).await),
         }
     }
 

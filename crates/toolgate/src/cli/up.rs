@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Context, runtime, serve};
 use crate::ui::{Failure, Report};
-use crate::wire::{self, Approver, Log, Selection, Token};
+use crate::wire::{self, Approver, Keeper, Log, Selection, Token};
 use downstream::{Auth, HttpOptions};
 use gate::Code;
 use gate::Face;
@@ -52,11 +52,14 @@ pub fn run(args: &UpArgs, cx: &Context) -> Result<(), Failure> {
         let stop = CancellationToken::new();
         let options = wire::face(&config, &house, Approver::Service, Face::All)?;
         let approver = Some(wire::http_approver(&config));
-        let status = Some(super::status::report(&config, &cx.env, &house));
+        let status = Some(super::status::report(house.live.clone()));
         let http = HttpOptions { approver, status, ..HttpOptions::new(auth(token.as_ref())) };
         cx.ui.report(&Ready { address, token: token.as_ref().map(Token::expose) })?;
         let serving = downstream::serve_http(house.gate.clone(), options, http, listener, stop.clone());
-        let result = runtime::until_asked(serving, &stop).await;
+        let keeper = Keeper::new(house.live.clone(), cx.reader());
+        let keeping = keeper.attend().map_err(|error| Failure::io("listen to signals", error))?;
+        let result = runtime::until_asked(serving, keeping, &stop).await;
+        drop(keeper);
         house.stop().await;
         result.map_err(|error| Failure::io("serve", error))
     })

@@ -6,6 +6,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use sha2::{Digest, Sha256};
+
 use super::env::Env;
 use super::node::{self, Table};
 use super::place::{Place, Problem};
@@ -38,6 +40,19 @@ const NAMED: [(&str, Dialect); 2] =
 /// Reads the files at their fixed places, if they are there, and then those that variables name, which have to be.
 pub(super) fn read(env: &Env) -> Vec<ManagedFile> {
     looked_for(env).filter_map(|(path, dialect, rank)| file(path, dialect, rank)).collect()
+}
+
+/// Changes when any managed file does.
+pub fn managed_stamp(env: &Env) -> [u8; 32] {
+    let mut digest = Sha256::new();
+    for (path, ..) in looked_for(env) {
+        let text = fs::read(&path).ok();
+        digest.update((path.as_os_str().len() as u64).to_le_bytes());
+        digest.update(path.as_os_str().as_encoded_bytes());
+        digest.update(text.as_ref().map_or(u64::MAX, |text| text.len() as u64).to_le_bytes());
+        digest.update(text.unwrap_or_default());
+    }
+    digest.finalize().into()
 }
 
 /// Where managed files can be.

@@ -49,6 +49,7 @@ pub use govern::{
 };
 pub use identity::identity_line;
 pub use layers::{Asked, Layers, LayersError};
+pub use managed_files::managed_stamp;
 pub use place::{Place, Problem, ServerError, Source, similar};
 pub use project::root as project_root;
 pub use refs::{RefError, expanded, is_reference, variables};

@@ -11,7 +11,7 @@ use super::secret::Address;
 use gate::Secret;
 
 /// Everything people wrote, read and decided.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Config {
     /// `$CODEX_HOME`: where the files and the state are.
     pub home: PathBuf,

@@ -5,13 +5,14 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::options::BUILTIN;
-use crate::config::Server;
+use crate::config::{Config, Server};
 use builtin::{Kept, KeptLimits};
 use downstream::Budgets;
 use gate::ports::{Results, Source};
 use gate::{Catalog, ServerName, policy};
 
 /// The budgets of one server.
+#[derive(PartialEq)]
 struct OfServer {
     /// By pattern of raw names; the first that fits and says something counts.
     tools: Vec<(String, usize)>,
@@ -39,6 +40,15 @@ impl OfServer {
 pub fn keeps(servers: &[&Server]) -> bool {
     servers.iter().any(|server| OfServer::new(server).is_limited())
         && !servers.iter().any(|server| server.name == BUILTIN)
+}
+
+/// Whether two configurations set different budgets.
+pub fn differ(one: &Config, other: &Config) -> bool {
+    let of = |config: &Config| -> Vec<(String, OfServer)> {
+        let all = config.servers.iter().map(|(name, server)| (name.clone(), OfServer::new(server)));
+        all.filter(|(_, budgets)| budgets.is_limited()).collect()
+    };
+    of(one) != of(other)
 }
 
 /// The budgets of these servers and the source that whole results are read from, if they are kept; nothing if nobody

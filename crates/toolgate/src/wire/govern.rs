@@ -95,10 +95,14 @@ pub fn policy(config: &Config, servers: &[&Server], selection: &Selection) -> Po
 
 /// The rules of every server.
 fn rules(servers: &[&Server], selection: &Selection) -> HashMap<ServerName, ServerRules> {
-    let own = ServerRules { trusted: true, ..ServerRules::default() };
     let is_there = *selection == Selection::Builtin || budget::keeps(servers);
-    let builtin = is_there.then(|| (ServerName::from(BUILTIN), own));
+    let builtin = is_there.then(|| (ServerName::from(BUILTIN), own_rules()));
     servers.iter().map(|server| (server.name.as_str().into(), rules_of(server))).chain(builtin).collect()
+}
+
+/// The rules of what is our own.
+pub fn own_rules() -> ServerRules {
+    ServerRules { trusted: true, ..ServerRules::default() }
 }
 
 fn rules_of(server: &Server) -> ServerRules {

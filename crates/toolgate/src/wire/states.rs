@@ -19,7 +19,7 @@ const LONGEST: Duration = Duration::from_secs(10);
 
 /// All configured servers by name, usable or not. Without a `house` nothing was started, and nothing is by this.
 pub fn statuses(config: &Config, env: &Env, house: Option<&House>) -> Vec<Status> {
-    statuses_of(config, env, house.map_or(&[], |house| &house.upstreams))
+    statuses_of(config, env, &links(house))
 }
 
 /// The same, of servers whose links are these. Starts nothing.
@@ -32,7 +32,11 @@ pub fn statuses_of(config: &Config, env: &Env, links: &[Arc<Upstream>]) -> Vec<S
 
 /// One server by name; whether there is such a server is part of the answer.
 pub fn status(config: &Config, env: &Env, house: Option<&House>, name: &str) -> Status {
-    status_of(config, env, house.map_or(&[], |house| &house.upstreams), name)
+    status_of(config, env, &links(house), name)
+}
+
+fn links(house: Option<&House>) -> Arc<Vec<Arc<Upstream>>> {
+    house.map(|house| house.live.links()).unwrap_or_default()
 }
 
 fn status_of(config: &Config, env: &Env, links: &[Arc<Upstream>], name: &str) -> Status {
@@ -113,7 +117,7 @@ fn auth(server: &Server) -> Auth {
 /// Starts all servers of a house at once, waits until each has listed what it has or cannot, and reports them
 /// among all that are configured.
 pub async fn ask(config: &Config, env: &Env, house: &House) -> Vec<Status> {
-    let refused = futures_util::future::join_all(house.upstreams.iter().map(|up| start(house, up))).await;
+    let refused = futures_util::future::join_all(house.live.links().iter().map(|up| start(house, up))).await;
     let mut all = statuses(config, env, Some(house));
     for (name, state, reason) in refused.into_iter().flatten() {
         if let Some(at) = all.iter().position(|status| status.name == name) {
