@@ -157,7 +157,7 @@ pub enum Why {
         /// How many.
         open: usize,
     },
-    /// The tool became another one while the question was open.
+    /// The tool, its server or the rules became others while the question was open.
     Changed,
 }
 
@@ -172,7 +172,7 @@ impl fmt::Display for Unapproved {
             Why::Spent => write!(f, "its approval was for one call, which has been made"),
             Why::Misfit => write!(f, "the approval that came with the call is not for this call"),
             Why::TooMany { open } => write!(f, "{open} questions are open already"),
-            Why::Changed => write!(f, "its definition changed while the question was open"),
+            Why::Changed => write!(f, "the tool or the rules for it changed while the question was open"),
         }
     }
 }

@@ -28,7 +28,7 @@ use session::{HttpSession, Sessions};
 use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
@@ -99,8 +99,11 @@ impl HttpOptions {
 struct Server {
     /// What `/mcp` shows.
     root: Arc<Front>,
-    /// What `/mcp/NAME` shows, by name.
-    servers: HashMap<String, Arc<Front>>,
+    /// What `/mcp/NAME` shows, by name, once somebody asked for it. One of a server that is gone stays: its calls may
+    /// still run, and the server may come back.
+    faces: RwLock<HashMap<String, Arc<Front>>>,
+    /// Random, for the fronts.
+    mark: [u8; 4],
     sessions: Sessions,
     guard: Guard,
     /// Wrong secrets shown at `/approvals`.
@@ -189,13 +192,11 @@ impl Server {
         let mut mark = [0; 4];
         getrandom::fill(&mut mark).map_err(io::Error::other)?;
         let options = Arc::new(options);
-        let front = |face: Face| Arc::new(Front::new(gate.clone(), face, options.clone(), mark));
-        let only = gate.catalog().servers(&options.face).into_iter();
-        let servers = only.map(|name| (name.as_str().to_owned(), front(Face::Only(name)))).collect();
         let sessions = Sessions::new(http.sessions, http.session_idle);
         Ok(Self {
-            root: front(options.face.clone()),
-            servers,
+            root: Arc::new(Front::new(gate, options.face.clone(), options, mark)),
+            faces: RwLock::default(),
+            mark,
             sessions,
             guard,
             attempts: Attempts::new(),
@@ -203,9 +204,24 @@ impl Server {
         })
     }
 
+    /// The face of one server, if there is such a server now.
+    fn face_of(&self, name: &str) -> Option<Arc<Front>> {
+        let Front { gate, face, options, .. } = &*self.root;
+        if !gate.catalog().has(face, name) {
+            return None;
+        }
+        if let Some(front) = self.faces.read().unwrap_or_else(PoisonError::into_inner).get(name) {
+            return Some(front.clone());
+        }
+        let mut faces = self.faces.write().unwrap_or_else(PoisonError::into_inner);
+        let new = || Arc::new(Front::new(gate.clone(), Face::Only(name.into()), options.clone(), self.mark));
+        Some(faces.entry(name.to_owned()).or_insert_with(new).clone())
+    }
+
     /// Subscriptions end with a word, sessions without.
     fn close(&self) {
-        for front in self.servers.values().chain([&self.root]) {
+        let faces = self.faces.read().unwrap_or_else(PoisonError::into_inner);
+        for front in faces.values().chain([&self.root]) {
             front.stop.cancel();
             front.hurry.cancel();
         }

@@ -50,7 +50,6 @@ pub(super) async fn handle(server: &Arc<Server>, request: Request<Incoming>, bus
         return Refused::new(StatusCode::NOT_FOUND, "there is nothing here; the endpoints are /mcp and /mcp/NAME")
             .into();
     };
-    let front = front.clone();
     match *request.method() {
         Method::POST => post::handle(server, &front, by, request, busy).await,
         Method::GET => get(server, &front, &by, request.headers(), busy).unwrap_or_else(Into::into),
@@ -60,12 +59,12 @@ pub(super) async fn handle(server: &Arc<Server>, request: Request<Incoming>, bus
 }
 
 impl Server {
-    fn face_at(&self, path: &str) -> Option<&Arc<Front>> {
+    fn face_at(&self, path: &str) -> Option<Arc<Front>> {
         let rest = path.strip_prefix("/mcp")?;
         match rest.strip_prefix('/') {
-            None if rest.is_empty() => Some(&self.root),
-            Some("") => Some(&self.root),
-            Some(name) => self.servers.get(&unescaped(name)?),
+            None if rest.is_empty() => Some(self.root.clone()),
+            Some("") => Some(self.root.clone()),
+            Some(name) => self.face_of(&unescaped(name)?),
             None => None,
         }
     }
