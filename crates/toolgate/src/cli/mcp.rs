@@ -7,7 +7,8 @@ use clap::{Args, Subcommand};
 use super::Context;
 use super::{
     activity, add, approve, caches, call, call_all, complete, configure, describe, get, get_prompt, health, items,
-    list, lock, print_config, read, refresh, remove, run_file, schema, serve, status, switch, test, validate,
+    list, lock, print_config, read, refresh, reload, remove, restart, run_file, schema, serve, status, switch, test,
+    validate,
 };
 use crate::ui::Failure;
 use gate::Code;
@@ -59,6 +60,10 @@ enum McpCommand {
     /// Ask servers again for all that they list.
     #[command(visible_alias = "reconnect")]
     Refresh(refresh::RefreshArgs),
+    /// Stop servers and start them again, in every gate that runs.
+    Restart(restart::RestartArgs),
+    /// Have every gate that runs read its configuration again.
+    Reload(reload::ReloadArgs),
     /// Ask servers how they are and print all that is known of them.
     Status(status::StatusArgs),
     /// Ask whether every server answers, once or again and again.
@@ -111,6 +116,8 @@ fn dispatch(command: McpCommand, cx: &Context) -> Result<(), Failure> {
         McpCommand::GetPrompt(args) => get_prompt::run(&args, cx),
         McpCommand::Complete(args) => complete::run(&args, cx),
         McpCommand::Refresh(args) => refresh::run(&args, cx),
+        McpCommand::Restart(args) => restart::run(&args, cx),
+        McpCommand::Reload(args) => reload::run(&args, cx),
         McpCommand::Status(args) => status::run(&args, cx),
         McpCommand::Health(args) => health::run(&args, cx),
         McpCommand::Caches(args) => caches::run(&args, cx),

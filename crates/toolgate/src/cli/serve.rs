@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Context, runtime};
 use crate::config::{Config, Profile};
+use crate::control;
 use crate::ui::Failure;
 use crate::wire::{self, Approver, Keeper, Log, Selection};
 use gate::Code;
@@ -72,7 +73,8 @@ pub fn run(args: &ServeArgs, cx: &Context) -> Result<(), Failure> {
         let (stdin, stdout) = (io("open standard input", stdin)?, io("open standard output", stdout)?);
         let serving = downstream::serve_stdio(house.gate.clone(), options, stdin, stdout, stop.clone());
         let keeper = Keeper::new(house.live.clone(), cx.reader());
-        let keeping = keeper.attend().map_err(|error| Failure::io("listen to signals", error))?;
+        let keeping =
+            control::attend(&keeper, &config.state_dir()).map_err(|error| Failure::io("listen to signals", error))?;
         let result = runtime::until_asked(serving, keeping, &stop).await.map_err(|error| Failure::io("serve", error));
         drop(keeper);
         house.stop().await;

@@ -16,7 +16,7 @@ use gate::Code;
   toolgate mcp disable github
   toolgate mcp enable github slack
 
-The entries keep everything else that they say. A gate that runs goes on as it is until it is started again.")]
+The entries keep everything else that they say. A gate that runs follows at once.")]
 pub struct SwitchArgs {
     /// The servers.
     #[arg(required = true)]

@@ -8,6 +8,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::{Context, runtime, serve};
+use crate::control;
 use crate::ui::{Failure, Report};
 use crate::wire::{self, Approver, Keeper, Log, Selection, Token};
 use downstream::{Auth, HttpOptions};
@@ -57,7 +58,8 @@ pub fn run(args: &UpArgs, cx: &Context) -> Result<(), Failure> {
         cx.ui.report(&Ready { address, token: token.as_ref().map(Token::expose) })?;
         let serving = downstream::serve_http(house.gate.clone(), options, http, listener, stop.clone());
         let keeper = Keeper::new(house.live.clone(), cx.reader());
-        let keeping = keeper.attend().map_err(|error| Failure::io("listen to signals", error))?;
+        let keeping =
+            control::attend(&keeper, &config.state_dir()).map_err(|error| Failure::io("listen to signals", error))?;
         let result = runtime::until_asked(serving, keeping, &stop).await;
         drop(keeper);
         house.stop().await;

@@ -93,6 +93,11 @@ impl Live {
         self.trouble.load_full()
     }
 
+    /// The gate.
+    pub fn gate(&self) -> &Arc<Gate> {
+        &self.gate
+    }
+
     /// The environment that servers are given parts of.
     pub fn env(&self) -> &Env {
         &self.env
