@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use mcp::stdio::child_pipes;
-use sandbox::{Event, ExitKind, Helper, Launch, LaunchError, Watched};
+use sandbox::{Event, ExitKind, Helper, Launch, LaunchError, Step, Watched};
 use std::collections::VecDeque;
 use std::io;
 use std::pin::pin;
@@ -48,6 +48,8 @@ pub enum Ending {
     Stopped,
     /// The operating system would not start it, for this error number.
     NotStarted(i32),
+    /// What it was to be bound by could not be built: what failed, and the error number or 0.
+    NotConfined(Step, i32),
     /// Nobody can tell.
     Lost,
 }
@@ -132,6 +134,7 @@ async fn follow(
             event = watched.next_event(), if gone.is_none() => match event {
                 Event::Started { .. } => {}
                 Event::NotStarted { errno } => ending = ending.or(Some(Ending::NotStarted(errno))),
+                Event::NotConfined { step, errno } => ending = ending.or(Some(Ending::NotConfined(step, errno))),
                 Event::Exited(exit) => ending = ending.or(Some(Ending::Exited(exit))),
                 Event::Gone | Event::Lost => gone = Some(Instant::now() + LAST_WORDS),
             },

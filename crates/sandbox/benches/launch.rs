@@ -74,6 +74,7 @@ fn start() -> Child {
         cwd: None,
         stderr: Stderr::Null,
         grace: Duration::ZERO,
+        profile: None,
     };
     launch(&Helper { exe: exe.into(), argument: "__supervise" }, &plan).expect("launched")
 }

@@ -1,20 +1,29 @@
 //! Starting a program through its supervisor. Not here: the supervisor's side, or finding the program.
 
 use std::ffi::{CString, OsString};
-use std::io;
+use std::fs::File;
+use std::hash::{BuildHasher, RandomState};
+use std::io::{self, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rustix::fs::{Access, Mode, OFlags, access, open};
+use rustix::fs::{Access, MemfdFlags, Mode, OFlags, access, fcntl_add_seals, memfd_create, open};
 use rustix::io::fcntl_dupfd_cloexec;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use rustix::pipe::{PipeFlags, pipe_with};
 
+use crate::draw::draw;
+use crate::egress::Egress;
+use crate::env;
+use crate::level::Effective;
 use crate::lifeline::{Lifeline, reap};
+use crate::plan::{Network, Plan};
+use crate::profile::Profile;
+use crate::reach::{Means, Unavailable};
 use crate::spawn::{Image, spawn};
-use crate::wire::LIFELINE_FD;
+use crate::wire::{DOOR_FD, HANDED_DOOR, HANDED_NOTHING, HANDED_PLAN, PLAN_SEALS};
 
 /// What to start. Everything is explicit: nothing is inherited.
 #[derive(Clone, PartialEq, Eq)]
@@ -31,6 +40,8 @@ pub struct Launch {
     pub stderr: Stderr,
     /// The time between SIGTERM and SIGKILL, to the millisecond.
     pub grace: Duration,
+    /// What it is bound by; `None` is level S0, without a limit of any kind.
+    pub profile: Option<Profile>,
 }
 
 /// Values may be secrets, so only the names of the environment are shown, and of the arguments their number.
@@ -44,6 +55,7 @@ impl std::fmt::Debug for Launch {
             .field("cwd", &self.cwd)
             .field("stderr", &self.stderr)
             .field("grace", &self.grace)
+            .field("profile", &self.profile)
             .finish()
     }
 }
@@ -77,6 +89,10 @@ pub struct Child {
     pub stderr: Option<OwnedFd>,
     /// Events, and the end.
     pub lifeline: Lifeline,
+    /// What it runs under, for a launch with a profile. It is true once [`crate::Event::Started`] was read.
+    pub effective: Option<Effective>,
+    /// Where what it connects to arrives, for a profile with a list of hosts. Dropping it leaves it no network.
+    pub egress: Option<Egress>,
 }
 
 /// Why nothing was started. That the *program* cannot be executed is told by [`crate::Event::NotStarted`].
@@ -105,6 +121,9 @@ pub enum LaunchError {
     /// No descriptor left, most likely.
     #[error("pipes to the program cannot be made")]
     Pipes(#[source] io::Error),
+    /// The level that its profile demands cannot be reached.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
     /// The supervisor could not be started: no process or memory left, or arguments too long.
     #[error("supervisor `{}` cannot be started", .exe.display())]
     Supervisor {
@@ -116,36 +135,101 @@ pub enum LaunchError {
 }
 
 /// Starts the supervisor, which starts the program. Returns as soon as the supervisor runs (about a
-/// millisecond, blocking); whether the program does is told by the first event.
+/// millisecond, blocking); whether the program does is told by the first event. The first launch with a profile of
+/// level S4 takes longer, as it tries what the machine can do.
 pub fn launch(helper: &Helper, launch: &Launch) -> Result<Child, LaunchError> {
+    let order = match &launch.profile {
+        None => Ordered::plain(launch),
+        Some(profile) => Ordered::under(helper, launch, profile)?,
+    };
+    start(helper, launch, order)
+}
+
+/// What is handed to the supervisor beside what a launch says.
+pub(crate) struct Ordered {
+    pub env: Vec<(OsString, OsString)>,
+    pub plan: Option<Plan>,
+    pub effective: Option<Effective>,
+}
+
+impl Ordered {
+    fn plain(launch: &Launch) -> Self {
+        Self { env: launch.env.clone(), plan: None, effective: None }
+    }
+
+    pub(crate) fn under(helper: &Helper, launch: &Launch, profile: &Profile) -> Result<Self, LaunchError> {
+        let means = Means::find(helper, profile.level, profile.namespaces);
+        let mut effective = means.settle(profile)?;
+        let drawing = draw(profile, &effective, means.namespaces.as_ref().ok(), unused_tmp());
+        effective.gaps.extend(drawing.gaps);
+        let mut plan = drawing.plan;
+        plan.cwd = match (&launch.cwd, &drawing.places) {
+            // Where we stand may not be there at all.
+            (None, Some(places)) if plan.apart.is_some() => Some(places.home.clone()),
+            (cwd, _) => cwd.clone(),
+        };
+        let env = env::variables(&launch.env, profile, effective.level, drawing.places.as_ref());
+        Ok(Self { env, plan: Some(plan), effective: Some(effective) })
+    }
+}
+
+/// A name in the directory of temporary files that nobody has.
+pub(crate) fn unused_tmp() -> PathBuf {
+    let random = RandomState::new().hash_one(std::process::id());
+    std::env::temp_dir().join(format!("toolgate-{random:016x}"))
+}
+
+pub(crate) fn start(helper: &Helper, launch: &Launch, order: Ordered) -> Result<Child, LaunchError> {
     reap(None);
-    let argv = arguments(helper, launch)?;
-    let env = environment(&launch.env)?;
+    let has_door = order.plan.as_ref().is_some_and(|plan| plan.net == Network::Proxy);
+    let argv = arguments(helper, launch, order.plan.is_some(), has_door)?;
+    let env = environment(&order.env)?;
     let cwd = launch.cwd.as_deref().map(enterable).transpose()?;
     let exe = std::path::absolute(&helper.exe).unwrap_or_else(|_| helper.exe.clone());
     let exe = c_string(exe.into_os_string(), "the supervisor's path")?;
     let (ours, theirs) = Ends::make(launch.stderr).map_err(LaunchError::Pipes)?;
-    let image = Image {
-        exe: &exe,
-        argv: &argv,
-        env: &env,
-        cwd: cwd.as_deref(),
-        fds: [&theirs.stdin, &theirs.stdout, &theirs.stderr, &theirs.lifeline],
-    };
+    let plan = order.plan.as_ref().map(written).transpose().map_err(LaunchError::Pipes)?;
+    let (egress, door) = if has_door { door().map_err(LaunchError::Pipes)? } else { (None, None) };
+    let always = [&theirs.stdin, &theirs.stdout, &theirs.stderr, &theirs.lifeline];
+    let fds: Vec<_> = always.into_iter().chain(&plan).chain(&door).collect();
+    let image = Image { exe: &exe, argv: &argv, env: &env, cwd: cwd.as_deref(), fds: &fds };
     let supervisor = spawn(&image).map_err(|source| LaunchError::Supervisor { exe: helper.exe.clone(), source })?;
     Ok(Child {
         stdin: ours.stdin,
         stdout: ours.stdout,
         stderr: (launch.stderr == Stderr::Piped).then_some(ours.stderr),
         lifeline: Lifeline::new(ours.lifeline, supervisor),
+        effective: order.effective,
+        egress,
     })
 }
 
-/// `[exe, argument, our process id, grace in ms, "--", program, args...]`, as [`crate::supervise_main`] reads it.
-fn arguments(helper: &Helper, launch: &Launch) -> Result<Vec<CString>, LaunchError> {
+/// The plan in a file of its own that nobody can change.
+fn written(plan: &Plan) -> io::Result<OwnedFd> {
+    let file = memfd_create("plan", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
+    let mut file = File::from(file);
+    file.write_all(&plan.encode())?;
+    fcntl_add_seals(&file, PLAN_SEALS)?;
+    above_handed(file.into())
+}
+
+/// Both ends of what the way out is handed back over.
+fn door() -> io::Result<(Option<Egress>, Option<OwnedFd>)> {
+    let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
+    Ok((Some(Egress(ours)), Some(above_handed(theirs)?)))
+}
+
+/// `[exe, argument, our process id, grace in ms, what is handed over, program, args...]`, as
+/// [`crate::supervise_main`] reads it.
+fn arguments(helper: &Helper, launch: &Launch, plan: bool, door: bool) -> Result<Vec<CString>, LaunchError> {
     let grace = launch.grace.as_millis().to_string();
     let owner = std::process::id().to_string();
-    let head = [helper.exe.clone().into(), helper.argument.into(), owner.into(), grace.into(), "--".into()];
+    let handed = match (plan, door) {
+        (false, _) => HANDED_NOTHING,
+        (true, false) => HANDED_PLAN,
+        (true, true) => HANDED_DOOR,
+    };
+    let head = [helper.exe.clone().into(), helper.argument.into(), owner.into(), grace.into(), handed.into()];
     let all = head.into_iter().chain([launch.program.clone()]).chain(launch.args.iter().cloned());
     all.map(|argument| c_string(argument, "an argument")).collect()
 }
@@ -198,10 +282,10 @@ impl Ends {
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         let (lifeline, their_lifeline) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?;
         let theirs = Ends {
-            stdin: above_lifeline(their_stdin)?,
-            stdout: above_lifeline(their_stdout)?,
-            stderr: above_lifeline(their_stderr)?,
-            lifeline: above_lifeline(their_lifeline)?,
+            stdin: above_handed(their_stdin)?,
+            stdout: above_handed(their_stdout)?,
+            stderr: above_handed(their_stderr)?,
+            lifeline: above_handed(their_lifeline)?,
         };
         Ok((Ends { stdin, stdout, stderr: our_stderr, lifeline }, theirs))
     }
@@ -211,12 +295,12 @@ fn null() -> io::Result<OwnedFd> {
     Ok(open("/dev/null", OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?)
 }
 
-/// The same file under a number that placing descriptors 0 to 3 cannot overwrite: a caller may have
+/// The same file under a number that placing what is handed over cannot overwrite: a caller may have
 /// started us with some of those closed.
-fn above_lifeline(fd: OwnedFd) -> io::Result<OwnedFd> {
-    match fd.as_raw_fd() > LIFELINE_FD {
+fn above_handed(fd: OwnedFd) -> io::Result<OwnedFd> {
+    match fd.as_raw_fd() > DOOR_FD {
         true => Ok(fd),
-        false => Ok(fcntl_dupfd_cloexec(&fd, LIFELINE_FD + 1)?),
+        false => Ok(fcntl_dupfd_cloexec(&fd, DOOR_FD + 1)?),
     }
 }
 
@@ -233,6 +317,7 @@ mod tests {
             cwd: None,
             stderr: Stderr::Null,
             grace: Duration::from_secs(1),
+            profile: None,
         }
     }
 

@@ -10,6 +10,7 @@ use rustix::net::{RecvFlags, SendFlags, recv, send};
 use rustix::process::{Pid, PidfdFlags, WaitOptions, pidfd_open, waitpid};
 
 use crate::descendants::kill_session;
+use crate::reach;
 use crate::wire::{Event, Request};
 
 /// How long a supervisor that closed its end may take to be gone, before it is reaped later instead.
@@ -90,8 +91,11 @@ impl Lifeline {
     }
 
     fn note(&self, event: Event) -> Event {
-        if let Event::Started { pid } = event {
-            self.program.store(pid.cast_signed(), Ordering::Release);
+        match event {
+            Event::Started { pid } => self.program.store(pid.cast_signed(), Ordering::Release),
+            // What was found to work no longer does.
+            Event::NotConfined { .. } => reach::forget(),
+            _ => {}
         }
         event
     }

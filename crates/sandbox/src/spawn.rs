@@ -19,15 +19,16 @@ pub(crate) struct Image<'a> {
     pub argv: &'a [CString],
     pub env: &'a [CString],
     pub cwd: Option<&'a CStr>,
-    /// Become descriptors 0, 1, 2 and 3. Each must be numbered above 3, or placing one would overwrite another.
-    pub fds: [&'a OwnedFd; 4],
+    /// Become descriptors 0, 1, 2 and so on. Each must be numbered above those, or placing one would overwrite another.
+    pub fds: &'a [&'a OwnedFd],
 }
 
 /// Starts the process and returns once it runs `exe` (or could not).
 pub(crate) fn spawn(image: &Image<'_>) -> io::Result<Pid> {
     let mut actions = Actions::new()?;
     for (target, fd) in (0..).zip(image.fds) {
-        assert!(fd.as_raw_fd() > 3, "descriptor {} would be overwritten", fd.as_raw_fd());
+        let above = usize::try_from(fd.as_raw_fd()).is_ok_and(|number| number >= image.fds.len());
+        assert!(above, "descriptor {} would be overwritten", fd.as_raw_fd());
         actions.dup2(fd.as_raw_fd(), target)?;
     }
     if let Some(cwd) = image.cwd {

@@ -1,8 +1,8 @@
 //! The supervisor's side: one small single-threaded process between toolgate and one program. It starts the
 //! program, reports, reaps whatever ends below it, and ends everything below it before it ends itself.
 //!
-//! Not here: what the program may do (see `profile`), and anything about toolgate's configuration or protocol.
-#![expect(unsafe_code, reason = "the lifeline arrives as a descriptor number")]
+//! Not here: what the program may do (see `guard` and `confined`), and anything about toolgate's configuration or protocol.
+#![expect(unsafe_code, reason = "what is handed over arrives as descriptor numbers")]
 
 use std::ffi::OsString;
 use std::io;
@@ -14,14 +14,21 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode, OFlags, open};
 use rustix::io::{Errno, FdFlags, fcntl_setfd};
 use rustix::net::{RecvFlags, SendFlags, recv, send};
-use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions, WaitStatus, getppid, pidfd_open, wait};
+use rustix::process::{
+    Pid, PidfdFlags, Signal, WaitOptions, WaitStatus, getppid, kill_process_group, pidfd_open, wait,
+};
 use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
 use rustix::thread::set_name;
 
+use crate::confined::{self, Confined, WITHIN};
 use crate::descendants::signal_children;
-use crate::profile;
+use crate::fork::{Refused, not_started, refused};
 use crate::signals::{Heard, Signals};
-use crate::wire::{Event, ExitKind, LIFELINE_FD, Request};
+use crate::status::Status;
+use crate::wire::{
+    DOOR_FD, Event, ExitKind, HANDED_DOOR, HANDED_NOTHING, HANDED_PLAN, LIFELINE_FD, PLAN_FD, PLAN_SEALS, Request, Step,
+};
+use crate::{guard, init};
 
 /// The longest grace period once toolgate is gone: nobody is left who would read a goodbye.
 const ORPHANED_GRACE: Duration = Duration::from_millis(500);
@@ -35,80 +42,138 @@ const LAST_LOOK: Duration = Duration::from_millis(100);
 /// arguments after the hidden one; that is `args_os().skip(2)`. Started by anything but
 /// [`crate::launch`] it does nothing and returns 2.
 pub fn supervise_main(args: impl Iterator<Item = OsString>) -> ExitCode {
-    let (Some(order), Some(lifeline)) = (Order::parse(args), take_lifeline()) else {
+    let mut args = args.peekable();
+    if args.next_if(|word| word == WITHIN).is_some() {
+        return init::main(args);
+    }
+    let (Some(order), Some(lifeline)) = (Order::parse(args), take_fd(LIFELINE_FD)) else {
         return ExitCode::from(2);
     };
     // Only the name shown by `ps`; without it that would be "exe".
     _ = set_name(c"toolgate-child");
     match start(&order) {
-        Ok(Started { signals, owner, program }) => {
+        Ok(started) => {
             detach_stdio();
-            report(&lifeline, Event::Started { pid: program.as_raw_nonzero().get().cast_unsigned() });
-            let supervisor = Supervisor {
-                lifeline: Some(lifeline),
-                owner: Some(owner),
-                signals,
-                program,
-                grace: order.grace,
-                stage: Stage::Running,
-            };
-            supervisor.run().inspect(|lifeline| report(lifeline, Event::Gone));
+            supervise(started, lifeline, order.grace);
         }
-        Err(error) => {
-            report(&lifeline, Event::NotStarted { errno: error.raw_os_error().unwrap_or(libc::EIO) });
+        Err(refused) => {
+            report(&lifeline, refused);
             report(&lifeline, Event::Gone);
         }
     }
     ExitCode::SUCCESS
 }
 
+fn supervise(started: Started, lifeline: OwnedFd, grace: Duration) {
+    let Started { signals, owner, confined } = started;
+    let Confined { child, program, status, belongings } = confined;
+    report(&lifeline, Event::Started { pid: program.as_raw_nonzero().get().cast_unsigned() });
+    let supervisor = Supervisor {
+        lifeline: Some(lifeline),
+        owner: Some(owner),
+        signals,
+        child,
+        program,
+        status,
+        grace,
+        stage: Stage::Running,
+    };
+    let lifeline = supervisor.run();
+    drop(belongings);
+    lifeline.inspect(|lifeline| report(lifeline, Event::Gone));
+}
+
 /// What [`crate::launch`] wrote on the command line.
-struct Order {
+pub(crate) struct Order {
     owner: Pid,
     grace: Duration,
-    program: OsString,
-    args: Vec<OsString>,
+    handed: Handed,
+    pub program: OsString,
+    pub args: Vec<OsString>,
+}
+
+/// What is handed over besides the lifeline.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd)]
+enum Handed {
+    Nothing,
+    /// The plan, as [`PLAN_FD`].
+    Plan,
+    /// And where the way out is handed back, as [`DOOR_FD`].
+    Door,
+}
+
+impl Handed {
+    fn last_fd(self) -> i32 {
+        match self {
+            Handed::Nothing => LIFELINE_FD,
+            Handed::Plan => PLAN_FD,
+            Handed::Door => DOOR_FD,
+        }
+    }
 }
 
 impl Order {
     fn parse(mut args: impl Iterator<Item = OsString>) -> Option<Order> {
         let owner = Pid::from_raw(args.next()?.to_str()?.parse().ok().filter(|owner| *owner > 0)?)?;
-        let grace = args.next()?.to_str()?.parse().ok()?;
-        if args.next()? != "--" {
-            return None;
-        }
-        Some(Order { owner, grace: Duration::from_millis(grace), program: args.next()?, args: args.collect() })
+        let grace = Duration::from_millis(args.next()?.to_str()?.parse().ok()?);
+        let handed = match args.next()?.to_str()? {
+            HANDED_NOTHING => Handed::Nothing,
+            HANDED_PLAN => Handed::Plan,
+            HANDED_DOOR => Handed::Door,
+            _ => return None,
+        };
+        Some(Order { owner, grace, handed, program: args.next()?, args: args.collect() })
     }
 }
 
-/// Descriptor 3, if it is a socket: nothing else may be taken for a lifeline.
-fn take_lifeline() -> Option<OwnedFd> {
+/// A descriptor that was handed to this process, if it is what such a one has to be: the file of a plan, or a
+/// socket of the kind that only `launch` and the supervisor make. Nothing else may be taken for one.
+pub(crate) fn take_fd(number: i32) -> Option<OwnedFd> {
+    if number < LIFELINE_FD {
+        return None;
+    }
     // SAFETY: only looked at; if it is not open, the call says so.
-    let fd = unsafe { std::os::fd::BorrowedFd::borrow_raw(LIFELINE_FD) };
-    if rustix::net::sockopt::socket_type(fd).ok()? != rustix::net::SocketType::SEQPACKET {
+    let fd = unsafe { std::os::fd::BorrowedFd::borrow_raw(number) };
+    let is_socket = matches!(rustix::net::sockopt::socket_type(fd), Ok(rustix::net::SocketType::SEQPACKET));
+    let is_sealed = || rustix::fs::fcntl_get_seals(fd).is_ok_and(|seals| seals == PLAN_SEALS);
+    if !is_socket && !is_sealed() {
         return None;
     }
     fcntl_setfd(fd, FdFlags::CLOEXEC).ok()?;
-    // SAFETY: open, as just seen, and placed there by `launch` for us alone.
-    Some(unsafe { OwnedFd::from_raw_fd(LIFELINE_FD) })
+    // SAFETY: open, as just seen, and placed there for us alone.
+    Some(unsafe { OwnedFd::from_raw_fd(number) })
 }
 
 struct Started {
     signals: Signals,
     owner: OwnedFd,
-    program: Pid,
+    confined: Confined,
 }
 
-fn start(order: &Order) -> io::Result<Started> {
-    profile::enter_supervisor(LIFELINE_FD)?;
-    let owner = hold(order.owner)?;
-    let signals = Signals::block()?;
+fn start(order: &Order) -> Result<Started, Refused> {
+    let failed = |error: io::Error| not_started(&error);
+    guard::enter_supervisor(order.handed.last_fd()).map_err(failed)?;
+    let owner = hold(order.owner).map_err(failed)?;
+    let signals = Signals::block().map_err(failed)?;
+    let confined = match order.handed {
+        Handed::Nothing => start_plainly(order).map_err(failed)?,
+        handed => {
+            let unread = || refused(Step::Plan, &io::ErrorKind::InvalidData.into());
+            let file = take_fd(PLAN_FD).ok_or_else(unread)?;
+            let door = if handed == Handed::Door { Some(take_fd(DOOR_FD).ok_or_else(unread)?) } else { None };
+            let plan = init::read_plan(&file).ok_or_else(unread)?;
+            confined::start(order, plan, file, door)?
+        }
+    };
+    Ok(Started { signals, owner, confined })
+}
+
+fn start_plainly(order: &Order) -> io::Result<Confined> {
     let mut command = Command::new(&order.program);
     command.args(&order.args);
-    profile::confine(&mut command);
+    guard::confine(&mut command);
     let child = command.spawn()?;
-    let program = Pid::from_raw(child.id().cast_signed()).expect("a started process has an id");
-    Ok(Started { signals, owner, program })
+    Ok(Confined::plain(Pid::from_raw(child.id().cast_signed()).expect("a started process has an id")))
 }
 
 /// A descriptor that becomes readable when toolgate itself ends; an error if it has.
@@ -122,7 +187,7 @@ fn hold(owner: Pid) -> io::Result<OwnedFd> {
 }
 
 /// Lets go of the program's pipes, or neither side would ever see an end of file.
-fn detach_stdio() {
+pub(crate) fn detach_stdio() {
     if let Ok(null) = open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty()) {
         _ = dup2_stdin(&null);
         _ = dup2_stdout(&null);
@@ -144,7 +209,12 @@ struct Supervisor {
     /// Readable when toolgate itself has ended; `None` from then on.
     owner: Option<OwnedFd>,
     signals: Signals,
+    /// Its end is the end of all: the program, or the first process of its namespace.
+    child: Pid,
+    /// The leader of its group.
     program: Pid,
+    /// Tells how the program ended where it is not our child.
+    status: Option<Status>,
     grace: Duration,
     stage: Stage,
 }
@@ -179,7 +249,7 @@ impl Supervisor {
     fn reap(&mut self) -> Left {
         loop {
             match wait(WaitOptions::NOHANG) {
-                Ok(Some((pid, status))) if pid == self.program => self.program_ended(status),
+                Ok(Some((pid, status))) if pid == self.child => self.program_ended(status),
                 Ok(Some(_)) | Err(Errno::INTR) => {}
                 Ok(None) => return Left::Some,
                 Err(_) => return Left::Nobody,
@@ -188,10 +258,8 @@ impl Supervisor {
     }
 
     fn program_ended(&mut self, status: WaitStatus) {
-        let kind = match status.terminating_signal() {
-            Some(signal) => ExitKind::Signal(signal),
-            None => ExitKind::Code(status.exit_status().unwrap_or(-1)),
-        };
+        let told = self.status.take().and_then(|status| status.exit());
+        let kind = told.unwrap_or_else(|| exit_kind(status));
         self.lifeline.iter().for_each(|lifeline| report(lifeline, Event::Exited(kind)));
         self.end_within(self.grace.min(STRAY_GRACE));
     }
@@ -205,8 +273,11 @@ impl Supervisor {
             Stage::Killing { .. } => return,
         };
         self.stage = Stage::Ending { kill_at };
-        if !grace.is_zero() {
-            signal_children(Signal::TERM);
+        match self.status {
+            _ if grace.is_zero() => {}
+            None => signal_children(Signal::TERM),
+            // The first process of a namespace does not hear it, and `bwrap` would drop everything at once.
+            Some(_) => _ = kill_process_group(self.program, Signal::TERM),
         }
     }
 
@@ -280,6 +351,14 @@ impl Supervisor {
             self.owner = None;
             self.end_within(self.grace.min(ORPHANED_GRACE));
         }
+    }
+}
+
+/// How a process ended, by what `wait` said.
+pub(crate) fn exit_kind(status: WaitStatus) -> ExitKind {
+    match status.terminating_signal() {
+        Some(signal) => ExitKind::Signal(signal),
+        None => ExitKind::Code(status.exit_status().unwrap_or(-1)),
     }
 }
 

@@ -48,13 +48,32 @@ impl Faults {
 
     /// It could not be launched at all.
     pub fn not_launched(&self, why: &sandbox::LaunchError) -> Fault {
-        use sandbox::LaunchError::{Cwd, EnvName, Nul, Pipes, Supervisor};
+        use sandbox::LaunchError::{Cwd, EnvName, Nul, Pipes, Supervisor, Unavailable};
         let source = std::error::Error::source(why).map(|source| format!(": {source}")).unwrap_or_default();
         let text = format!("{why}{source}");
         match why {
             Nul { .. } | EnvName { .. } | Cwd { .. } => self.misconfigured(format!("could not be started: {text}")),
             Pipes(_) | Supervisor { .. } => self.not_supervised(&text),
+            Unavailable(why) => self.not_within_bounds(&text, &why.hint),
         }
+    }
+
+    /// The bounds it was to run in could not be built after all.
+    pub fn not_confined(&self, step: sandbox::Step, errno: i32) -> Fault {
+        let errno = match errno {
+            0 => String::new(),
+            errno => format!(": {}", std::io::Error::from_raw_os_error(errno)),
+        };
+        let hint = match step {
+            sandbox::Step::Cwd => format!("name it in {}", self.key("sandbox.read")),
+            _ => "`toolgate doctor` shows what this machine can hold".to_owned(),
+        };
+        self.not_within_bounds(&format!("its sandbox could not be built: {step}{errno}"), &hint)
+    }
+
+    fn not_within_bounds(&self, why: &str, hint: &str) -> Fault {
+        let allow = self.key("sandbox.allow_degraded");
+        Fault { hint: Some(format!("{hint}; or let it run with less by {allow}")), ..self.not_supervised(why) }
     }
 
     /// It broke the protocol.

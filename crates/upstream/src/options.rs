@@ -59,6 +59,8 @@ pub struct StdioOptions {
     pub cwd: Option<PathBuf>,
     /// The `PATH` its program is looked up in.
     pub path_for_lookup: OsString,
+    /// What it is bound by; `None`: it is only supervised.
+    pub profile: Option<Box<sandbox::Profile>>,
 }
 
 /// Arguments and values may be secrets: neither is printed.

@@ -104,6 +104,7 @@ pub(crate) async fn spawn(shared: &Arc<Shared>, options: &StdioOptions) -> Resul
             let (program, path) = (found.to_string_lossy(), options.path_for_lookup.to_string_lossy());
             Err(faults.not_started(&program, errno, &path))
         }
+        Event::NotConfined { step, errno } => Err(faults.not_confined(step, errno)),
         Event::Exited(exit) => Err(faults.exited(exit)),
         Event::Gone | Event::Lost => Err(faults.died("ended while it was started")),
         Event::Started { pid } => {
@@ -129,6 +130,7 @@ fn plan(shared: &Shared, options: &StdioOptions) -> Result<Launch, Fault> {
         cwd: options.cwd.clone(),
         stderr: Stderr::Piped,
         grace: GRACE,
+        profile: options.profile.as_deref().cloned(),
     })
 }
 
@@ -178,7 +180,7 @@ async fn exit_of(lifeline: &Watched) -> Option<ExitKind> {
         match lifeline.next_event().await {
             Event::Exited(exit) => return Some(exit),
             Event::Gone | Event::Lost => return None,
-            Event::Started { .. } | Event::NotStarted { .. } => {}
+            Event::Started { .. } | Event::NotStarted { .. } | Event::NotConfined { .. } => {}
         }
     }
 }

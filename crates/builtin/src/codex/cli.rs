@@ -180,6 +180,7 @@ pub fn launch(settings: &Settings, program: &std::path::Path, args: Vec<OsString
         cwd: Some(dir.unwrap_or_else(|| settings.cwd.clone())),
         stderr: Stderr::Piped,
         grace: GRACE,
+        profile: None,
     }
 }
 

@@ -50,6 +50,7 @@ impl Trouble {
             Ending::NotStarted(errno) => {
                 return Self::NoCli(format!("it cannot be started: {}", std::io::Error::from_raw_os_error(errno)));
             }
+            Ending::NotConfined(step, _) => return Self::NoCli(format!("its sandbox could not be built: {step}")),
             Ending::Exited(_) | Ending::Lost => {}
         }
         let quote = quote(said);

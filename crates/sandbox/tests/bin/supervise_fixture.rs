@@ -44,6 +44,7 @@ fn start(mut args: impl Iterator<Item = OsString>) -> Child {
         cwd: None,
         stderr: Stderr::Null,
         grace: Duration::from_secs(600),
+        profile: None,
     };
     let helper = Helper { exe: "/proc/self/exe".into(), argument: "__supervise" };
     launch(&helper, &plan).expect("launched")

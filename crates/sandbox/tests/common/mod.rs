@@ -85,6 +85,7 @@ pub fn plan(marker: &Marker, program: &str, args: &[&str]) -> Launch {
         cwd: None,
         stderr: Stderr::Null,
         grace: LONG,
+        profile: None,
     }
 }
 

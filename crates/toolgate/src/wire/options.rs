@@ -136,6 +136,7 @@ fn child(config: &Config, server: &Server, stdio: &Stdio, env: &Env) -> upstream
         env: env.into_iter().map(|(key, value)| (key.into(), value.into())).collect(),
         cwd: stdio.cwd.clone(),
         path_for_lookup: path.into(),
+        profile: None,
     })
 }
 

@@ -165,6 +165,7 @@ pub fn child(program: PathBuf, args: &[&str]) -> Options {
         env: vec![("PATH".into(), "/usr/bin:/bin".into())],
         cwd: None,
         path_for_lookup: "/usr/bin:/bin".into(),
+        profile: None,
     }))
 }
 
