@@ -168,6 +168,7 @@ impl std::fmt::Display for Ending {
             Self::Overdue => f.write_str("it took too long"),
             Self::Stopped => f.write_str("it was stopped"),
             Self::NotStarted(errno) => write!(f, "it was not started ({})", std::io::Error::from_raw_os_error(*errno)),
+            Self::NotConfined(step, _) => write!(f, "its sandbox could not be built: {step}"),
             Self::Lost => f.write_str("how it ended is not known"),
         }
     }
