@@ -148,6 +148,30 @@ fn a_reference_is_shown_resolved_for_the_server_and_masked_in_what_it_says() {
 }
 
 #[test]
+fn a_secret_is_kept_used_and_forgotten_and_never_shown() {
+    let home = Home::new();
+    // Nothing but this program is found, so the machine's own keyring is left alone.
+    let alone = |args: &[&str]| home.cmd(TOOLGATE, args).env("PATH", "/nowhere");
+    let set = alone(&["config", "secret", "set", "gh"]).stdin("kept-s3cret\n").run();
+    assert_eq!(set.ok(), "Kept. Name it with `${keyring:gh}`.\n");
+    let path = home.codex().join("toolgate/secrets/gh");
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(fs::read_to_string(&path).unwrap(), "kept-s3cret");
+    home.write(
+        "toolgate.toml",
+        "[mcp_servers.a]\nurl = \"http://127.0.0.1:9\"\nhttp_headers = { X = \"${keyring:gh}\" }\n",
+    );
+    let state = |home: &Home| {
+        home.cmd(TOOLGATE, ["mcp", "list", "--json"]).env("PATH", "/nowhere").run().json()[0]["state"].clone()
+    };
+    assert_eq!(state(&home), "not_started");
+    alone(&["config", "secret", "rm", "gh"]).run().ok();
+    assert_eq!(state(&home), "auth_required");
+    assert_eq!(alone(&["config", "secret", "rm", "gh"]).run().status, Some(1));
+    assert_eq!(alone(&["config", "secret", "set", "../x"]).stdin("x").run().status, Some(1));
+}
+
+#[test]
 fn what_names_a_variable_is_not_written_where_codex_would_take_it_for_a_value() {
     let home = Home::new();
     let add = ["mcp", "add", "far", "--url", "http://127.0.0.1:9", "--header", "X-Key=${env:KEY}", "--yes"];

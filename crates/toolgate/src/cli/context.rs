@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use crate::config::{
-    Asked, Config, Env, Layers, LayersError, Problem, ProjectTrust, RefError, ServerError, Source, WriteError, resolve,
-    similar,
+    Asked, Config, Env, Layers, LayersError, Problem, ProjectTrust, RefError, ServerError, Source, VaultError,
+    WriteError, resolve, similar,
 };
 use crate::ui::{Failure, Look, Ui};
 use gate::Code;
@@ -37,6 +37,8 @@ impl Context {
         let Some(home) = home else {
             return Err(Failure::new(Code::ConfigInvalid, "neither CODEX_HOME nor HOME is set"));
         };
+        // Whatever looks for the home in the environment finds the same.
+        let env = if env.codex_home().as_ref() == Some(&home) { env } else { env.with("CODEX_HOME", &home) };
         Ok(Self { env, ui, home, overrides, profile })
     }
 
@@ -158,10 +160,20 @@ impl From<LayersError> for Failure {
     }
 }
 
+impl From<VaultError> for Failure {
+    fn from(error: VaultError) -> Self {
+        let (code, hint) = match &error {
+            VaultError::Name(_) => (Code::ArgsInvalid, None),
+            other => (Code::Io, other.hint()),
+        };
+        Self { hint, ..Self::new(code, error.to_string()) }
+    }
+}
+
 impl From<RefError> for Failure {
     fn from(error: RefError) -> Self {
         let code = match error {
-            RefError::Unset { .. } => Code::UpstreamAuthRequired,
+            RefError::Unset { .. } | RefError::NotKept { .. } => Code::UpstreamAuthRequired,
             _ => Code::ConfigInvalid,
         };
         Self::new(code, error.to_string()).hint(error.hint())

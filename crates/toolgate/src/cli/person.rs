@@ -88,6 +88,23 @@ impl Terminal {
         }
     }
 
+    /// Reads one line that is not shown while it is typed.
+    ///
+    /// # Errors
+    /// When the terminal is gone, or cannot be kept from showing it.
+    pub fn hidden(&mut self, prompt: &str) -> Result<String, Failure> {
+        use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
+        let io = |error: rustix::io::Errno| Failure::io("use the terminal", error.into());
+        let before = tcgetattr(&self.0).map_err(io)?;
+        let mut quiet = before.clone();
+        quiet.local_modes.remove(LocalModes::ECHO);
+        tcsetattr(&self.0, OptionalActions::Flush, &quiet).map_err(io)?;
+        let typed = self.ask("", prompt);
+        tcsetattr(&self.0, OptionalActions::Flush, &before).map_err(io)?;
+        let _ = writeln!(self.0);
+        typed
+    }
+
     fn ask(&mut self, lines: &str, prompt: &str) -> Result<String, Failure> {
         let io = |error| Failure::io("use the terminal", error);
         write!(self.0, "{}", legible(lines)).and_then(|()| self.0.flush()).map_err(io)?;

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::refs;
 use super::secret::{looks_secret, url_secrets};
@@ -19,6 +19,15 @@ impl Env {
     pub fn from_os(vars: impl IntoIterator<Item = (OsString, OsString)>) -> Self {
         let text = |(key, value): (OsString, OsString)| Some((key.into_string().ok()?, value.into_string().ok()?));
         Self(vars.into_iter().filter_map(text).collect())
+    }
+
+    /// The same with a variable that is this path, if that is UTF-8.
+    #[must_use]
+    pub fn with(mut self, key: &str, path: &Path) -> Self {
+        if let Some(text) = path.to_str() {
+            self.0.insert(key.to_owned(), text.to_owned());
+        }
+        self
     }
 
     /// The value of a variable.

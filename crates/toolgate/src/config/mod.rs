@@ -34,6 +34,7 @@ mod setting;
 mod settings;
 mod transport;
 mod types;
+mod vault;
 mod write;
 
 #[cfg(test)]
@@ -62,4 +63,5 @@ pub use types::{
     ApprovalMode, Broken, Config, Gate, Http, Limits, Origin, Prefix, Profile, ProjectTrust, Protocol, Server,
     ServerLimits, Startup, Stdio, ToolNames, Transport, Trust, Written,
 };
+pub use vault::{Vault, VaultError, vault};
 pub use write::{Change, WriteError, Writer};

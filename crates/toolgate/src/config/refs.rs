@@ -1,5 +1,5 @@
-//! References in the settings of a server: `${env:NAME}`, `${env:NAME:-DEFAULT}` and `${file:PATH}` stand for what
-//! they name, and `$${` for `${` itself. They are resolved when a server is about to be reached, never when files are
+//! References in the settings of a server: `${env:NAME}`, `${env:NAME:-DEFAULT}`, `${file:PATH}` and `${keyring:NAME}`
+//! stand for what they name, and `$${` for `${` itself. They are resolved when a server is about to be reached, never when files are
 //! read: what is shown is the reference.
 
 use std::fs::File;
@@ -12,6 +12,7 @@ use super::place::Source;
 use super::secret::{Address, looks_secret};
 use super::transport;
 use super::types::{Server, Transport};
+use super::vault::{self, VaultError};
 use gate::Secret;
 
 /// Why a reference stands for nothing.
@@ -35,8 +36,24 @@ pub enum RefError {
         /// What is wrong with it.
         why: String,
     },
-    /// A project may not read its user's files.
-    #[error("`{key}` names a file, and a project's entry may not")]
+    /// Its secret is not kept.
+    #[error("`{key}` names the secret {name}, which is not kept")]
+    NotKept {
+        /// The setting.
+        key: String,
+        /// The secret.
+        name: String,
+    },
+    /// Its secret cannot be had.
+    #[error("`{key}` names a secret that cannot be had: {source}")]
+    Vault {
+        /// The setting.
+        key: String,
+        /// Why.
+        source: VaultError,
+    },
+    /// A project may not read its user's files and secrets.
+    #[error("`{key}` names a file or a secret, and a project's entry may not")]
     OfProject {
         /// The setting.
         key: String,
@@ -56,6 +73,8 @@ impl RefError {
     pub fn hint(&self) -> String {
         match self {
             Self::Unset { variable, .. } => format!("export {variable}=… and try again"),
+            Self::NotKept { name, .. } => format!("keep it with `toolgate config secret set {name}`"),
+            Self::Vault { source, .. } => source.hint().unwrap_or_else(|| "look after the keyring".to_owned()),
             Self::File { .. } => "write the value into that file, and let nobody else read it".to_owned(),
             Self::OfProject { .. } => "export a variable and name it with `${env:NAME}`".to_owned(),
             Self::Unfit { .. } => "check what the reference names".to_owned(),
@@ -93,7 +112,7 @@ pub(super) fn has(text: &str) -> bool {
 /// Whether a text is one reference and nothing else but perhaps the word of a scheme: no secret stands in it.
 pub fn is_reference(text: &str) -> bool {
     let text = ["Bearer ", "Basic ", "token "].iter().find_map(|word| text.strip_prefix(word)).unwrap_or(text);
-    matches!(pieces(text)[..], [Piece::Variable { default: None, .. } | Piece::File(_)])
+    matches!(pieces(text)[..], [Piece::Variable { default: None, .. } | Piece::File(_) | Piece::Kept(_)])
 }
 
 /// Whether a setting holds a reference.
@@ -111,7 +130,7 @@ pub fn variables(server: &Server) -> Vec<String> {
     let named = |text: &str| -> Vec<String> {
         let name = |piece| match piece {
             Piece::Variable { name, .. } => Some(name.to_owned()),
-            Piece::Text(_) | Piece::File(_) => None,
+            Piece::Text(_) | Piece::File(_) | Piece::Kept(_) => None,
         };
         pieces(text).into_iter().filter_map(name).collect()
     };
@@ -154,6 +173,7 @@ enum Piece<'a> {
     Text(&'a str),
     Variable { name: &'a str, default: Option<&'a str> },
     File(&'a str),
+    Kept(&'a str),
 }
 
 fn pieces(text: &str) -> Vec<Piece<'_>> {
@@ -180,9 +200,10 @@ fn reference(text: &str) -> Option<(Piece<'_>, &str)> {
     let piece = if let Some(body) = body.strip_prefix("env:") {
         let (name, default) = body.split_once(":-").map_or((body, None), |(name, default)| (name, Some(default)));
         is_name(name).then_some(Piece::Variable { name, default })?
+    } else if let Some(path) = body.strip_prefix("file:") {
+        (!path.is_empty()).then_some(Piece::File(path))?
     } else {
-        let path = body.strip_prefix("file:").filter(|path| !path.is_empty())?;
-        Piece::File(path)
+        Piece::Kept(body.strip_prefix("keyring:").filter(|name| !name.is_empty())?)
     };
     Some((piece, after))
 }
@@ -252,6 +273,7 @@ impl<'a> Resolving<'a> {
                 Piece::Text(text) => out.push_str(text),
                 Piece::Variable { name, default } => out.push_str(&self.variable(key, name, default)?),
                 Piece::File(path) => out.push_str(&self.file(key, path)?),
+                Piece::Kept(name) => out.push_str(&self.kept(key, name)?),
             }
         }
         Ok(out)
@@ -275,6 +297,18 @@ impl<'a> Resolving<'a> {
         let text = read(&path).map_err(|why| RefError::File { key: self.key(key), path, why })?;
         self.secrets.push(text.clone());
         Ok(text)
+    }
+
+    fn kept(&mut self, key: &str, name: &str) -> Result<String, RefError> {
+        if self.of_project {
+            return Err(RefError::OfProject { key: self.key(key) });
+        }
+        let vault = vault::vault(self.env);
+        let secret = vault.map(|vault| vault.get(name)).transpose();
+        let secret = secret.map_err(|source| RefError::Vault { key: self.key(key), source })?.flatten();
+        let secret = secret.ok_or_else(|| RefError::NotKept { key: self.key(key), name: name.to_owned() })?;
+        self.secrets.push(secret.expose().to_owned());
+        Ok(secret.expose().to_owned())
     }
 
     fn unfit(&self, key: &str, what: &'static str) -> RefError {

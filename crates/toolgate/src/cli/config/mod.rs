@@ -2,6 +2,7 @@
 //! nothing.
 
 mod check;
+mod secret;
 mod show;
 mod trust;
 
@@ -31,6 +32,8 @@ enum ConfigCommand {
     Trust(trust::TrustArgs),
     /// Take that back.
     Untrust(trust::UntrustArgs),
+    /// Keep secrets that settings name.
+    Secret(secret::SecretArgs),
 }
 
 /// Does it.
@@ -40,5 +43,6 @@ pub fn run(args: &ConfigArgs, cx: &Context) -> Result<(), Failure> {
         ConfigCommand::Check(args) => check::run(args, cx),
         ConfigCommand::Trust(args) => trust::run(args, cx),
         ConfigCommand::Untrust(args) => trust::take_back(args, cx),
+        ConfigCommand::Secret(args) => secret::run(args, cx),
     }
 }

@@ -93,6 +93,21 @@ fn a_file_is_read_beside_the_entry_and_loses_its_last_line_end() {
 }
 
 #[test]
+fn a_secret_that_is_kept_is_found_by_its_name_and_masked() {
+    let home = tempfile::tempdir().unwrap();
+    let env = Env::from_iter([("CODEX_HOME", home.path().display().to_string())]);
+    vault(&env).unwrap().set("gh", &gate::Secret::new("kept-s3cret")).unwrap();
+    let own = "[mcp_servers.a]\nurl = 'http://h'\nheaders = { X = 'Bearer ${keyring:gh}' }\n[mcp_servers.b]\ncommand = 'x'\nargs = ['${keyring:none}', '${keyring:../x}']";
+    let config = resolve(Layers::from_texts("", own, &[]).unwrap(), &env);
+    let Transport::Http(http) = expanded(&config.servers["a"], &env).unwrap().transport else { panic!("an address") };
+    assert_eq!(http.headers["X"].expose(), "Bearer kept-s3cret");
+    assert!(secrets(&config.servers["a"], &env).iter().any(|secret| secret.expose() == "kept-s3cret"));
+    let error = expanded(&config.servers["b"], &env).unwrap_err();
+    assert_eq!(error.to_string(), "`mcp_servers.b.args` names the secret none, which is not kept");
+    assert_eq!(error.hint(), "keep it with `toolgate config secret set none`");
+}
+
+#[test]
 fn what_a_reference_stands_for_is_masked_if_its_name_is_that_of_a_secret() {
     let env = Env::from_iter(ENV);
     let own = "[mcp_servers.a]\ncommand = 'x'\nargs = ['--t=${env:TOKEN}', '${env:DIR}-longer']";
