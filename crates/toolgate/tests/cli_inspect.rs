@@ -210,7 +210,7 @@ fn caches_have_the_names_that_scripts_know() {
     assert_eq!(caches["_MCP_TOOL_CACHE"], json!({"one": ["echo", "echo_raw", "write_thing"], "two": ["echo"]}));
     let status = json!({"gone": "error", "one": "connected", "shut": "unauthorized", "two": "connected"});
     assert_eq!(caches["_MCP_STATUS"], status);
-    assert!(caches["_MCP_LAST_ERROR"]["shut"].as_str().is_some_and(|error| error.starts_with("HTTP 403")), "{caches}");
+    assert_eq!(caches["_MCP_LAST_ERROR"]["shut"], "HTTP 403: error code: 1010");
     assert!(caches["_MCP_LAST_ERROR"]["gone"].as_str().is_some_and(|error| error.contains("not found")), "{caches}");
     assert_eq!(caches["_MCP_LAST_ERROR"].as_object().map(serde_json::Map::len), Some(2));
     drop(http);
@@ -222,7 +222,7 @@ fn caches_have_the_names_that_scripts_know() {
 fn a_later_success_clears_the_error() {
     let setup = Setup::new();
     let serve = |flags: &[&str]| Server::spawn(setup.home.command(bin("fixture-http"), flags));
-    let (broken, mended) = (serve(&["--status", "500"]), serve(&[]));
+    let (broken, mended) = (serve(&["--status", "500", "--fail-body", ""]), serve(&[]));
     let found = |server: &Server| {
         setup.home.write("toolgate.toml", format!("[mcp_servers.x]\nurl = \"{}\"", server.url));
         check(&setup, &["mcp", "status"], 0);
@@ -308,4 +308,88 @@ fn nobody_waits_longer_than_ten_seconds_for_a_server() {
     let took = std::time::SystemTime::UNIX_EPOCH.elapsed().expect("a clock") - begun;
     assert_eq!(status["state"], "starting");
     assert!(took.as_secs() < 30, "{took:?}");
+}
+
+#[test]
+fn a_strict_test_asks_for_what_agents_rely_on() {
+    let good = Setup::new().server("x", &["--tools", "2"], "");
+    let report = document(&good, &["mcp", "test", "x", "--strict", "--json"], 0);
+    let checks = |report: &Value| -> Vec<(String, bool)> {
+        let list = report["strict"].as_array().cloned().unwrap_or_default();
+        list.iter().map(|one| (one["check"].as_str().unwrap_or_default().to_owned(), one["ok"] == true)).collect()
+    };
+    assert_eq!(checks(&report).len(), 7, "{report}");
+    assert!(checks(&report).iter().all(|(_, ok)| *ok), "{report}");
+    let canned = "tools/call={\"content\":[]}";
+    let bad = Setup::new().server("x", &["--tools", "3", "--tool-prefix", "a.b ", "--canned", canned], "");
+    let report = document(&bad, &["mcp", "test", "x", "--strict", "--json"], 1);
+    let failed: Vec<_> = checks(&report).into_iter().filter(|(_, ok)| !ok).map(|(check, _)| check).collect();
+    assert_eq!(failed, ["names are legal", "annotations are present", "an unknown tool is refused"], "{report}");
+    let (text, err) = check(&bad, &["mcp", "test", "x", "--strict"], 1);
+    assert!(text.contains("FAILED annotations are present: not of 1 of 3 tools: a.b write_thing"), "{text}");
+    assert!(err.contains("3 of 7 checks failed"), "{err}");
+    assert!(document(&bad, &["mcp", "test", "x", "--json"], 0)["strict"].as_array().is_some_and(Vec::is_empty));
+}
+
+#[test]
+fn a_strict_test_asks_servers_over_http_too() {
+    let setup = Setup::new();
+    let serve = |args: &[&str]| Server::spawn(setup.home.command(bin("fixture-server"), args));
+    let servers = [serve(&["--http", "127.0.0.1:0"]), serve(&["--http", "127.0.0.1:0", "--era", "modern"])];
+    for server in &servers {
+        setup.home.write("toolgate.toml", format!("[mcp_servers.x]\nurl = \"{}\"", server.url));
+        let output = setup.run(&["mcp", "test", "x", "--strict", "--json"]).run();
+        let report: Value = serde_json::from_str(&output.stdout).expect("a report");
+        for refused in ["an unknown method is refused", "an unknown tool is refused"] {
+            let one = report["strict"].as_array().and_then(|list| list.iter().find(|one| one["check"] == refused));
+            assert_eq!(one.map(|one| &one["ok"]), Some(&json!(true)), "{one:?} in {output:#?}");
+        }
+    }
+}
+
+#[test]
+fn a_review_is_filled_in_with_facts() {
+    let token = format!("API = \"ghp_{}\"", "a1".repeat(18));
+    let setup = Setup::new().top(&format!("[mcp_servers.open]\ncommand = \"x\"\nenv = {{ {token} }}\n")).server(
+        "x",
+        &["--tools", "4"],
+        "enabled_tools = [\"echo\", \"write_thing\"]\nscope.teams = [\"blue\"]\ndata.allow = [\"email\"]\ntools.write_thing.approval_mode = \"approve\"",
+    );
+    check_with_team(&setup);
+    let open = document(&setup, &["mcp", "review", "open", "--json"], 0);
+    assert_eq!(open["decisions"].as_array().map(Vec::len), Some(5));
+    assert_eq!((&open["decisions"][0]["decided"], &open["decisions"][1]["decided"]), (&json!(false), &json!(false)));
+    let clear =
+        open["checks"].as_array().and_then(|checks| checks.iter().find(|one| one["check"] == "no secrets in clear"));
+    assert_eq!(clear.map(|one| &one["ok"]), Some(&json!(false)), "{open}");
+    assert!(!open.to_string().contains("ghp_"), "{open}");
+    let (_, err) = check(&setup, &["mcp", "review", "opne"], 1);
+    assert!(err.contains("did you mean `open`?"), "{err}");
+}
+
+/// A review of `x`, whose scope is a team.
+#[track_caller]
+fn check_with_team(setup: &Setup) {
+    let run = |args: &[&str]| setup.run(args).env("CODEX_TEAM", "blue").run();
+    run(&["mcp", "refresh", "x"]).ok();
+    let text = run(&["mcp", "review", "x"]).ok();
+    for line in [
+        "Server scope    Which workspace or team may use it?               yes      teams: blue",
+        "[ ] tools that write need approval: write_thing run unasked",
+        "[x] definitions are pinned: all of them",
+    ] {
+        assert!(text.contains(line), "{line} is not in\n{text}");
+    }
+    assert!(text.contains("passing: email") && text.contains("echo, write_thing"), "{text}");
+    assert!(text.ends_with("it needs human approval and audit evidence.\n"), "{text}");
+    let json = run(&["mcp", "review", "x", "--json"]).json();
+    let class = |name: &str| {
+        json["tools"]
+            .as_array()
+            .and_then(|tools| Some(tools.iter().find(|tool| tool["tool"] == name)?["class"].clone()))
+    };
+    assert_eq!(
+        (class("echo"), class("write_thing"), class("delete_thing")),
+        (Some("read".into()), Some("write".into()), Some("write".into()))
+    );
 }

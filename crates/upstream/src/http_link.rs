@@ -155,6 +155,9 @@ impl HttpLink {
         let trouble = trouble(failure, &session.shared.faults, known);
         let FailureKind::Status(400..=599) = failure.kind else { return Err(trouble) };
         let auth = matches!(&trouble, Trouble::Fault(fault) if fault.code == Code::UpstreamAuthRequired);
+        if auth {
+            keep(session, failure);
+        }
         if auth || matches!(trouble, Trouble::SessionLost) {
             return Err(trouble);
         }
@@ -164,7 +167,10 @@ impl HttpLink {
                 session.pending.settle(id, Ok(frame));
                 settled(answer.try_recv(), &session.shared.faults)
             }
-            _ => Err(trouble),
+            _ => {
+                keep(session, failure);
+                Err(trouble)
+            }
         }
     }
 
@@ -208,6 +214,10 @@ pub(crate) fn take_event(session: &Arc<Session>, event: Event, via: Via) {
     if message && !event.data.is_empty() {
         incoming::take(session, event.data, via);
     }
+}
+
+fn keep(session: &Session, failure: &HttpFailure) {
+    session.shared.http_answer.keep(failure, &session.shared.world.hub.masks());
 }
 
 /// A failed exchange in our words. `known` says whether the server had given us a session.

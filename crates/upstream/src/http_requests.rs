@@ -1,5 +1,6 @@
 //! The headers a request has over HTTP: which method, which name, which arguments (stateless era).
 
+use crate::probe::NO_TOOL;
 use crate::session::{Carrier, Session};
 use gate::{ItemKind, Permit, Target};
 use http::HeaderValue;
@@ -55,6 +56,8 @@ pub(crate) fn for_own(session: &Session, method: &str) -> HopHeaders {
     }
     if hop.revision == Some(Revision::MODERN) {
         hop.method = HeaderValue::try_from(method).ok();
+        // The only tool we ask for by ourselves is none.
+        hop.name = (method == "tools/call").then(|| encode_value(NO_TOOL));
     }
     hop
 }

@@ -23,6 +23,9 @@ struct File {
     state: String,
     reason: Option<String>,
     at_micros: u64,
+    /// What it answered over HTTP, if that is why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    answer: Option<String>,
 }
 
 fn load(state_dir: &Path, server: &ServerName) -> Option<File> {
@@ -37,8 +40,20 @@ pub fn last_seen(state_dir: &Path, server: &ServerName) -> Option<Last> {
     Some(Last { state, reason: file.reason, at_micros: file.at_micros })
 }
 
+/// What `server` answered over HTTP when it was found not to work, if that is why: the status and how the body begins,
+/// masked. The body is the server's words.
+pub fn last_answer(state_dir: &Path, server: &ServerName) -> Option<String> {
+    load(state_dir, server)?.answer
+}
+
 /// Keeps how it is found now. With its versions, gives back what changed since they were seen last.
-pub(crate) fn note(state_dir: &Path, server: &ServerName, now: &Last, versions: Option<Versions>) -> Option<Change> {
+pub(crate) fn note(
+    state_dir: &Path,
+    server: &ServerName,
+    now: &Last,
+    versions: Option<Versions>,
+    answer: Option<String>,
+) -> Option<Change> {
     let before = load(state_dir, server).and_then(|file| file.versions);
     let after = versions.map(|after| Versions {
         // What could not be listed has not changed.
@@ -48,7 +63,7 @@ pub(crate) fn note(state_dir: &Path, server: &ServerName, now: &Last, versions: 
     let change = before.as_ref().zip(after.as_ref()).and_then(|(was, is)| Change::between(server.as_str(), was, is));
     let state = now.state.as_str().to_owned();
     let (reason, at_micros) = (now.reason.clone(), now.at_micros);
-    let file = File { schema: SCHEMA.to_owned(), versions: after.or(before), state, reason, at_micros };
+    let file = File { schema: SCHEMA.to_owned(), versions: after.or(before), state, reason, at_micros, answer };
     write(state_dir, server, &file);
     change
 }
@@ -112,7 +127,8 @@ mod tests {
         let server = ServerName::from("x");
         let last = |state| Last { state, reason: None, at_micros: 7 };
         let version = |text: &str| Some(Versions { server: Some(text.to_owned()), ..Versions::default() });
-        let note = |state, versions| note(dir.path(), &server, &last(state), versions).map(|change| change.text());
+        let note =
+            |state, versions| note(dir.path(), &server, &last(state), versions, None).map(|change| change.text());
         assert_eq!(note(State::Connected, version("1")), None, "the first time there is nothing to compare with");
         assert_eq!(note(State::Connected, version("1")), None);
         assert_eq!(note(State::Crashed, None), None);

@@ -3,6 +3,7 @@
 
 use crate::catalog_file;
 use crate::faults::Faults;
+use crate::http_answer::HttpAnswer;
 use crate::lifecycle::{Effect, Event, Lifecycle, LinkState, Toolset};
 use crate::lists::{Lists, merge};
 use crate::options::{Options, Transport, World};
@@ -46,6 +47,8 @@ pub(crate) struct Shared {
     pub change: ArcSwapOption<Change>,
     /// Why the last call was refused by a server that needs no process, and since when calls are.
     refused: ArcSwapOption<(Fault, u64)>,
+    /// What it last answered over HTTP instead of a message.
+    pub http_answer: HttpAnswer,
     /// Calls that were begun and have not ended.
     pub calls: TaskTracker,
     /// Not part of the gate any more: nothing starts it again, and what it lists is nobody's.
@@ -84,6 +87,7 @@ impl Shared {
             pid: AtomicU32::new(0),
             change: ArcSwapOption::empty(),
             refused: ArcSwapOption::empty(),
+            http_answer: HttpAnswer::default(),
             calls: TaskTracker::new(),
             retired: AtomicBool::new(false),
             level: ArcSwapOption::empty(),
@@ -243,7 +247,8 @@ fn note_failure(shared: &Arc<Shared>, fault: Fault) {
     let at = shared.clone();
     shared.world.tasks.spawn_blocking(move || {
         let now = last(&fault, at.world.clock.wall_micros());
-        seen::note(&at.world.state_dir, &at.options.name, &now, None);
+        let answer = at.http_answer.behind(&fault);
+        seen::note(&at.world.state_dir, &at.options.name, &now, None, answer);
     });
 }
 
@@ -384,7 +389,9 @@ fn note_seen(shared: &Shared, peer: &Peer, offer: &Offer, tools_known: bool) {
         (true, false) => State::Connected,
     };
     let now = Last { state, reason: None, at_micros: shared.world.clock.wall_micros() };
-    let Some(change) = seen::note(&shared.world.state_dir, &shared.options.name, &now, Some(versions)) else { return };
+    let Some(change) = seen::note(&shared.world.state_dir, &shared.options.name, &now, Some(versions), None) else {
+        return;
+    };
     let told = change.text();
     let masks = shared.world.hub.masks();
     let text = masks.text(&told);

@@ -2,6 +2,7 @@
 
 use crate::lifecycle::{Event, LinkState};
 use crate::options::{Options, World};
+use crate::probe::{Probe, Probed};
 use crate::session::{Session, Signals, Trouble, error_code, said, wire};
 use crate::status;
 use crate::supervisor::Shared;
@@ -88,6 +89,21 @@ impl Upstream {
         let limit = self.shared.options.call_timeout;
         match timeout(limit, session.ask(method, "")).await {
             Ok(Ok(_)) => Ok(Instant::now() - began),
+            Ok(Err(trouble)) => Err(trouble.into_fault(&self.shared.faults)),
+            Err(_) => Err(self.shared.faults.call_timeout(limit)),
+        }
+    }
+
+    /// Asks the server for what nobody has, to see whether it says so.
+    ///
+    /// # Errors
+    /// A [`Fault`] if it is not running or does not answer in time.
+    pub async fn probe(&self, probe: Probe) -> Result<Probed, Fault> {
+        let session = self.session().await?;
+        let (method, params) = probe.request();
+        let limit = self.shared.options.call_timeout;
+        match timeout(limit, session.ask(method, &params)).await {
+            Ok(Ok(frame)) => Ok(Probed::of(&frame)),
             Ok(Err(trouble)) => Err(trouble.into_fault(&self.shared.faults)),
             Err(_) => Err(self.shared.faults.call_timeout(limit)),
         }

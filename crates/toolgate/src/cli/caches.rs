@@ -29,13 +29,14 @@ pub struct CachesArgs {
 /// Shows.
 pub fn run(args: &CachesArgs, cx: &Context) -> Result<(), Failure> {
     let config = cx.config()?;
-    let servers = if args.refresh {
-        visit(&config, cx, &Selection::Enabled, async |house| Ok(wire::ask(&config, &cx.env, house).await))?
-    } else {
-        wire::statuses(&config, &cx.env, None)
-    };
+    if args.refresh {
+        visit(&config, cx, &Selection::Enabled, async |house| Ok(wire::ask(&config, &cx.env, house).await))?;
+    }
     let mut caches = Caches { schema: "toolgate.caches/1", ..Caches::default() };
-    servers.into_iter().for_each(|status| caches.add(status));
+    for status in wire::statuses(&config, &cx.env, None) {
+        let answer = upstream::last_answer(&config.state_dir(), &status.name.as_str().into());
+        caches.add(status, answer);
+    }
     cx.ui.report(&caches)
 }
 
@@ -54,12 +55,13 @@ struct Caches {
 }
 
 impl Caches {
-    fn add(&mut self, status: Status) {
+    /// Adds a server; `answer` is what it said over HTTP when it was found last, if that is why it failed.
+    fn add(&mut self, status: Status, answer: Option<String>) {
         let name = status.name;
         // What is known now is newer than what an earlier run has found.
-        let (state, reason) = match status.last_seen {
-            Some(last) if status.state.seen().is_none() => (last.state, last.reason),
-            _ => (status.state, status.reason),
+        let (state, reason, answer) = match status.last_seen {
+            Some(last) if status.state.seen().is_none() => (last.state, last.reason, answer),
+            _ => (status.state, status.reason, None),
         };
         let Some(seen) = state.seen() else {
             self.tools.extend(status.tools.map(|tools| (name, tools)));
@@ -67,7 +69,8 @@ impl Caches {
         };
         self.status.insert(name.clone(), seen);
         if seen != Seen::Connected {
-            self.errors.insert(name.clone(), error(reason.as_deref().unwrap_or(state.meaning())));
+            let error = answer.unwrap_or_else(|| error(reason.as_deref().unwrap_or(state.meaning())));
+            self.errors.insert(name.clone(), error);
         }
         self.tools.extend(status.tools.map(|tools| (name, tools)));
     }
@@ -108,9 +111,9 @@ mod tests {
         assert_eq!(error("cannot be reached: connection refused"), "cannot be reached: connection refused");
     }
 
-    fn check(status: Status, seen: Option<Seen>, failed: Option<&str>) {
+    fn check(status: Status, answer: Option<&str>, seen: Option<Seen>, failed: Option<&str>) {
         let mut caches = Caches::default();
-        caches.add(status);
+        caches.add(status, answer.map(str::to_owned));
         assert_eq!(caches.status.get("x").copied(), seen);
         assert_eq!(caches.errors.get("x").map(String::as_str), failed);
     }
@@ -119,14 +122,17 @@ mod tests {
     fn what_is_known_now_counts_and_else_what_was_found_last() {
         let fresh = || Status::new("x", State::NotStarted);
         let last = |state, reason: &str| Some(Last { state, reason: Some(reason.to_owned()), at_micros: 1 });
-        check(fresh(), None, None);
+        check(fresh(), None, None, None);
         check(
             Status { last_seen: last(State::AuthRequired, "it answered HTTP 401"), ..fresh() },
+            None,
             Some(Seen::Unauthorized),
             Some("HTTP 401"),
         );
-        check(Status { last_seen: last(State::Connected, ""), ..fresh() }, Some(Seen::Connected), None);
+        let shut = Status { last_seen: last(State::AuthRequired, "it answered HTTP 403"), ..fresh() };
+        check(shut, Some("HTTP 403: no"), Some(Seen::Unauthorized), Some("HTTP 403: no"));
+        check(Status { last_seen: last(State::Connected, ""), ..fresh() }, None, Some(Seen::Connected), None);
         let now = Status { last_seen: last(State::Crashed, "before"), ..Status::new("x", State::Connected) };
-        check(now, Some(Seen::Connected), None);
+        check(now, Some("HTTP 500"), Some(Seen::Connected), None);
     }
 }

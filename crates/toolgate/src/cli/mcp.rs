@@ -9,6 +9,7 @@ use super::{
     activity, add, approve, caches, call, call_all, complete, configure, describe, get, get_prompt, health, items,
     list, lock, print_config, read, refresh, reload, remove, restart, run_file, schema, serve, status, switch, test,
     validate,
+    list, lock, print_config, read, refresh, remove, review, run_file, schema, serve, status, switch, test, validate,
 };
 use crate::ui::Failure;
 use gate::Code;
@@ -80,6 +81,8 @@ enum McpCommand {
     Approve(approve::ApproveArgs),
     /// Snapshot the schemas of tools, and tell what changed.
     Schema(schema::SchemaArgs),
+    /// Show what has to be decided on before a server is used, filled in with what is known of it.
+    Review(review::ReviewArgs),
     /// Check a file of servers without adding any.
     Validate(validate::ValidateArgs),
     /// Print what a host has to be told so that it starts this gate.
@@ -126,6 +129,7 @@ fn dispatch(command: McpCommand, cx: &Context) -> Result<(), Failure> {
         McpCommand::Lock(args) => lock::run(&args, cx),
         McpCommand::Approve(args) => approve::run(&args, cx),
         McpCommand::Schema(args) => schema::run(&args, cx),
+        McpCommand::Review(args) => review::run(&args, cx),
         McpCommand::Validate(args) => validate::run(&args, cx),
         McpCommand::PrintConfig(args) => print_config::run(&args, cx),
         McpCommand::Serve(args) => serve::run(&args, cx),

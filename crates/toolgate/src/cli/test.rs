@@ -7,7 +7,7 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use super::agent::Agent;
-use super::{Context, runtime, show};
+use super::{Context, runtime, show, strict};
 use crate::ui::{Failure, Report};
 use crate::wire::{self, House, Log, Selection};
 use gate::Code;
@@ -22,6 +22,7 @@ use upstream::Upstream;
   toolgate mcp test github
   toolgate mcp test github --json --timeout 5
   toolgate mcp test everything --tool echo --args '{\"message\":\"hi\"}'
+  toolgate mcp test github --strict --json | jq '.strict[] | select(.ok | not)'
 
 Exit status: 0 usable; 1 failed; 2 usage, or an entry that cannot be used; 3 wants a login; 4 disabled;
 5 not configured; 6 has no tools; 7 quarantined; 8 needs approval; 9 cannot be kept in bounds; 130 interrupted.
@@ -38,12 +39,15 @@ pub struct TestArgs {
     /// Arguments for `--tool`, one JSON object.
     #[arg(long, value_name = "JSON", default_value = "{}", requires = "tool")]
     args: String,
+    /// Also ask whether it keeps to what agents rely on: schemas, names, annotations, times, refusals.
+    #[arg(long)]
+    strict: bool,
 }
 
 impl TestArgs {
     /// A plain test of the server `name`.
     pub fn of(name: &str) -> Self {
-        Self { name: name.to_owned(), timeout: None, tool: None, args: "{}".to_owned() }
+        Self { name: name.to_owned(), timeout: None, tool: None, args: "{}".to_owned(), strict: false }
     }
 }
 
@@ -52,7 +56,8 @@ pub fn run(args: &TestArgs, cx: &Context) -> Result<(), Failure> {
     view::members(args.args.trim()).map_err(|flaw| Failure::new(Code::ArgsInvalid, format!("`--args`: {flaw}")))?;
     let config = cx.config()?;
     wire::start_logging(&cx.env, &cx.home, Log::Terminal);
-    let mut test = Test { steps: Vec::new(), status: wire::status(&config, &cx.env, None, &args.name), refused: None };
+    let status = wire::status(&config, &cx.env, None, &args.name);
+    let mut test = Test { steps: Vec::new(), strict: Vec::new(), status, refused: None };
     let off = test.status.state.is_disabled() && test.status.state != State::DisabledAsItself;
     let walk = async {
         if off {
@@ -90,6 +95,7 @@ struct Step {
 struct Test {
     steps: Vec<Step>,
     status: Status,
+    strict: Vec<strict::Check>,
     /// Why it may not even be started.
     refused: Option<(State, String)>,
 }
@@ -117,8 +123,13 @@ impl Test {
     async fn walk(&mut self, args: &TestArgs, house: &House, up: &Upstream) -> Result<(), Failure> {
         let server = ServerName::from(args.name.as_str());
         let begun = Instant::now();
+        let mut lists = None;
         let started = match house.gate.start(&server) {
-            Ok(()) => wire::settled(up).await.map_err(gate::Failure::Broke),
+            Ok(()) => {
+                let (settled, took) = tokio::join!(wire::settled(up), strict::list_time(up));
+                lists = took;
+                settled.map_err(gate::Failure::Broke)
+            }
             Err(failure) => {
                 if let gate::Failure::Refused(refusal) = &failure {
                     self.refused = Some((wire::refused(refusal), format!("may not be started: {refusal}")));
@@ -134,10 +145,25 @@ impl Test {
         let begun = Instant::now();
         let counts = self.count(house);
         self.note("list", begun, counts)?;
-        match &args.tool {
-            Some(tool) => self.call(tool, args.args.trim(), house, &server).await,
-            None => Ok(()),
+        if let Some(tool) = &args.tool {
+            self.call(tool, args.args.trim(), house, &server).await?;
         }
+        if args.strict { self.strict(house, up, &server, lists).await } else { Ok(()) }
+    }
+
+    async fn strict(
+        &mut self,
+        house: &House,
+        up: &Upstream,
+        server: &ServerName,
+        lists: Option<Duration>,
+    ) -> Result<(), Failure> {
+        let begun = Instant::now();
+        self.strict = strict::checks(house, up, server, lists).await;
+        let failed = self.strict.iter().filter(|check| !check.ok).count();
+        let text = format!("{failed} of {} checks failed", self.strict.len());
+        let result = if failed == 0 { Ok(text) } else { Err(Failure::new(Code::UpstreamProtocol, text)) };
+        self.note("strict", begun, result)
     }
 
     fn count(&self, house: &House) -> Result<String, Failure> {
@@ -181,6 +207,7 @@ impl Test {
             None => "start",
             Some("start") => "ping",
             Some("ping") => "list",
+            Some("call") => "strict",
             Some(_) => "call",
         }
     }
@@ -215,7 +242,7 @@ impl Serialize for Test {
         let report = serde_json::json!({
             "schema": "toolgate.test/1", "server": status.name, "ok": ok, "state": status.state,
             "reason": status.reason, "next": status.next, "versionChanged": status.version_changed,
-            "steps": self.steps, "stderr": status.stderr, "status": status,
+            "steps": self.steps, "strict": self.strict, "stderr": status.stderr, "status": status,
         });
         report.serialize(serializer)
     }
@@ -229,6 +256,10 @@ impl Report for Test {
             let mark = if step.ok { "ok" } else { "FAILED" };
             let detail = super::content::visible(&step.detail);
             let _ = writeln!(text, "{:<6} {:>6} ms  {mark:<6} {detail}", step.step, step.ms);
+        }
+        for check in &self.strict {
+            let mark = if check.ok { "ok" } else { "FAILED" };
+            let _ = writeln!(text, "  {mark:<6} {}: {}", check.check, super::content::visible(&check.detail));
         }
         text.push_str(&show::standing(&self.status, "  "));
         text
