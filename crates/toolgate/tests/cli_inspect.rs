@@ -245,6 +245,11 @@ fn a_host_is_told_how_to_start_the_gate() {
     let entry = document(&setup, &["mcp", "print-config", "--client", "vscode", "--only", "one"], 0);
     assert_eq!(entry["servers"]["one"]["type"], "stdio");
     assert_eq!(entry["servers"]["one"]["args"], json!(["mcp", "serve", "--only", "one"]));
+    let codex = setup.home.path().join("codex-bin/codex");
+    std::fs::create_dir(codex.parent().expect("a directory")).expect("a directory");
+    std::os::unix::fs::symlink(common::TOOLGATE, &codex).expect("a link");
+    let entry = setup.home.cmd(codex, ["mcp", "print-config", "--client", "claude-desktop"]).run().json();
+    assert_eq!(entry, json!({"mcpServers": {"codex": {"command": "codex", "args": ["mcp"], "env": {}}}}));
     let (text, _) = check(&setup, &["mcp", "print-config", "--client", "codex", "--name", "gate"], 0);
     assert_eq!(text, "[mcp_servers.gate]\ncommand = \"toolgate\"\nargs = [\"mcp\", \"serve\"]\n");
     check(&setup, &["mcp", "print-config", "--client", "codex", "--only", "three"], 1);

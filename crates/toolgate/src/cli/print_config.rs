@@ -18,7 +18,7 @@ pub struct PrintConfigArgs {
     /// The host.
     #[arg(long, value_enum, value_name = "HOST")]
     client: Client,
-    /// What the host is to call it [default: toolgate, or the server of `--only`].
+    /// What the host is to call it [default: the name of this program, or the server of `--only`].
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
     /// Serve one server alone, under its tools' bare names.
@@ -71,9 +71,15 @@ pub fn run(args: &PrintConfigArgs, cx: &Context) -> Result<(), Failure> {
             return Err(unknown_server(only, &config));
         }
     }
-    let mut start = Start { command: "toolgate".to_owned(), args: vec!["mcp".to_owned(), "serve".to_owned()] };
-    start.args.extend(args.only.iter().flat_map(|only| ["--only".to_owned(), only.clone()]));
-    let name = args.name.as_deref().or(args.only.as_deref()).unwrap_or("toolgate");
+    let program = cx.ui.program();
+    let words = match &args.only {
+        Some(only) => vec!["mcp", "serve", "--only", only],
+        // Under that name hosts know it as `codex mcp`, which serves where nobody types.
+        None if cx.ui.as_codex() => vec!["mcp"],
+        None => vec!["mcp", "serve"],
+    };
+    let start = Start { command: program.to_owned(), args: words.into_iter().map(str::to_owned).collect() };
+    let name = args.name.as_deref().or(args.only.as_deref()).unwrap_or(program);
     let entry = entry(args.client, name, &start);
     let text = match args.client {
         Client::Codex if !cx.ui.json() => toml::to_string(&entry).map_err(Failure::bug)?,
