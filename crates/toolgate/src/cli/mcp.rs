@@ -7,9 +7,8 @@ use clap::{Args, Subcommand};
 use super::Context;
 use super::{
     activity, add, approve, caches, call, call_all, complete, configure, describe, get, get_prompt, health, items,
-    list, lock, print_config, read, refresh, reload, remove, restart, run_file, schema, serve, status, switch, test,
-    validate,
-    list, lock, print_config, read, refresh, remove, review, run_file, schema, serve, status, switch, test, validate,
+    list, lock, print_config, read, refresh, reload, remove, restart, review, run_file, schema, serve, status, switch,
+    test, validate,
 };
 use crate::ui::Failure;
 use gate::Code;
