@@ -2,6 +2,7 @@
 
 pub mod cli;
 pub mod config;
+pub mod connect;
 pub mod control;
 pub mod jsonc;
 pub mod shim;

@@ -16,6 +16,7 @@ mod call_all;
 mod complete;
 mod config;
 mod configure;
+mod connect;
 mod content;
 mod context;
 mod demo;
@@ -119,6 +120,10 @@ enum Command {
     Grants(grants::GrantsArgs),
     /// Put this program in front of Codex, under its name.
     Shim(shim::ShimArgs),
+    /// Put the servers of a client behind the gate.
+    Connect(connect::ConnectArgs),
+    /// Put back what `connect` found.
+    Disconnect(connect::DisconnectArgs),
     /// Print completions for a shell.
     Completions {
         /// The shell to complete for.
@@ -171,6 +176,8 @@ fn dispatch(command: Command, cx: &Context) -> Result<(), Failure> {
         Command::Approvals(args) => approvals::run(&args, cx),
         Command::Grants(args) => grants::run(&args, cx),
         Command::Shim(args) => shim::run(&args, cx),
+        Command::Connect(args) => connect::connect(&args, cx),
+        Command::Disconnect(args) => connect::disconnect(&args, cx),
         Command::Completions { shell } => completions(shell, cx),
     }
 }

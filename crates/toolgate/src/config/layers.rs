@@ -136,6 +136,13 @@ impl Layers {
         Ok(Self { home: asked.home.to_owned(), workspace, layers, managed, files, project: project.trust })
     }
 
+    /// What Codex would see of them: its own file, within its own managed files.
+    pub fn as_codex(mut self) -> Self {
+        self.layers.retain(|layer| layer.source == Source::Codex);
+        self.managed.retain(|file| file.dialect == managed_files::Dialect::Codex);
+        self
+    }
+
     /// The same from texts instead of files.
     ///
     /// # Errors

@@ -110,7 +110,8 @@ const TOKENS: [&str; 20] = [
     "eyJ",
 ];
 
-fn is_token(text: &str) -> bool {
+/// Whether a text is without doubt the token of some maker.
+pub(crate) fn is_token(text: &str) -> bool {
     let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || "_-.".contains(c)));
     words.into_iter().any(|word| word.len() >= 20 && TOKENS.iter().any(|start| word.starts_with(start)))
 }

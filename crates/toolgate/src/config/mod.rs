@@ -42,7 +42,7 @@ mod tests;
 
 pub use decisions::UNDECIDED;
 pub use draft::{Draft, check_name, drafts_from_json, drafts_from_toml};
-pub use edit::{Edit, EditError};
+pub use edit::{Edit, EditError, apply as apply_edits};
 pub use env::{Env, child_env, secrets};
 pub use govern::{
     Approvals, Audit, AuditArgs, AuthModel, Barred, Data, DataPattern, Detect, PolicySettings, Scope, ServerData,
@@ -50,11 +50,13 @@ pub use govern::{
 };
 pub use identity::identity_line;
 pub use layers::{Asked, Layers, LayersError};
+pub(crate) use lint::is_token;
 pub use managed_files::managed_stamp;
 pub use place::{Place, Problem, ServerError, Source, similar};
 pub use project::root as project_root;
 pub use refs::{RefError, expanded, is_reference, variables};
 pub use resolve::resolve;
+pub(crate) use secret::looks_secret;
 pub use secret::{Address, mask_urls};
 pub use setting::{Setting, SettingError};
 pub use settings::{Effective, settings};

@@ -89,7 +89,7 @@ fn query_secrets(text: &str, start: usize, end: usize) -> Vec<std::ops::Range<us
 }
 
 /// Whether a setting of this name usually holds a secret. `AUTHOR` is not `AUTH`.
-pub(super) fn looks_secret(name: &str) -> bool {
+pub(crate) fn looks_secret(name: &str) -> bool {
     const SIGNS: [&str; 10] =
         ["token", "key", "secret", "passw", "passphrase", "auth", "credential", "cookie", "bearer", "private"];
     let name = name.to_ascii_lowercase().replace("authorization", "auth").replace("author", "").replace("keyboard", "");

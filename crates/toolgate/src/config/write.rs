@@ -97,9 +97,12 @@ impl Writer {
 /// What a file is to become.
 #[derive(Debug)]
 pub struct Change {
-    pub(super) source: Source,
-    pub(super) path: PathBuf,
-    pub(super) text: String,
+    /// Which layer it is.
+    pub source: Source,
+    /// Where it is.
+    pub path: PathBuf,
+    /// What it will hold.
+    pub text: String,
 }
 
 fn problem(path: &Path, text: &str, error: &EditError) -> Problem {

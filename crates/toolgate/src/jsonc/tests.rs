@@ -124,11 +124,11 @@ fn a_member_goes_with_its_comments_and_nothing_else() {
     check(doc("{ \"a\": 1 }").remove(&["a"]), &expect!["{}"]);
     check(doc("{ \"a\": 1 }").remove(&["b"]), &expect!["error: there is nothing at `b`"]);
     check(
-        doc("{\r\n\t\"a\": 1,\r\n\t\"b\": 2,\r\n}\r\n").remove(&["b"]),
+        doc("{\r\n\t\"a\": 1,\r\n\t\"b\": 2,\r\n}\r\n").remove(&["b"]).map(|text| text.replace('\r', "␍")),
         &expect![[r#"
-            {
-            	"a": 1,
-            }
+            {␍
+            	"a": 1,␍
+            }␍
         "#]],
     );
 }

@@ -35,7 +35,8 @@ pub fn is_ourselves(server: &Server, env: &Env) -> bool {
         (Ok(program), Ok(own)) => program == own.canonicalize().unwrap_or(own),
         _ => false,
     };
-    !stdio.env.contains_key("CODEX_HOME") && program.is_ok_and(same)
+    let home = stdio.env.get("CODEX_HOME").map(|home| PathBuf::from(home.expose()));
+    home.is_none_or(|home| env.codex_home() == Some(home)) && program.is_ok_and(same)
 }
 
 /// The name of the built-in server.
