@@ -7,6 +7,7 @@ pub mod client;
 pub mod hostile;
 pub mod http;
 pub mod model;
+pub mod oauth;
 mod programs;
 pub mod reference;
 mod server;

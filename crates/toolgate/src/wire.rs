@@ -22,11 +22,11 @@ pub use govern::{Approver, desk, http_approver, lock_failure};
 pub use known::{Known, imagined};
 pub use live::{Live, Reloaded, Trouble};
 pub use logging::{Log, log_file, log_tail, start_logging};
-pub use options::{is_ourselves, is_within};
+pub use options::{has_token, is_ourselves, is_within, login_of};
 pub use reload::Keeper;
 pub use requesters::ancestors;
 pub use settle::settled;
-pub use states::{ask, refused, status, statuses, statuses_of};
+pub use states::{ask, auth, refused, status, statuses, statuses_of};
 pub use token::Token;
 
 use std::collections::HashMap;

@@ -1,12 +1,11 @@
 //! A transport with one stream each way: what is sent goes into one queue, and one task reads.
 
 use crate::faults::Faults;
+use crate::http_auth;
 use crate::incoming::{self, Via};
 use crate::session::{Session, Trouble};
 use bytes::Bytes;
-use mcp::http_sse::Poster;
 use mcp::stdio::{Line, LineReader, Outbox, TrySend};
-use mcp::streamable_http::HopHeaders;
 use std::sync::Arc;
 use tokio::io::AsyncRead;
 
@@ -18,7 +17,7 @@ pub(crate) enum Duplex {
     /// Lines.
     Lines(Outbox),
     /// HTTP+SSE: each message is posted, and answered on the one stream.
-    Posts(Poster),
+    Posts(http_auth::Posts),
 }
 
 impl Duplex {
@@ -26,9 +25,9 @@ impl Duplex {
     pub async fn send(&self, message: Bytes, faults: &Faults) -> Result<(), Trouble> {
         match self {
             Self::Lines(outbox) => outbox.send(message).await.map_err(|_| faults.died("closed its input").into()),
-            Self::Posts(poster) => match Box::pin(poster.post(message, &HopHeaders::default())).await {
+            Self::Posts(posts) => match Box::pin(posts.post(message)).await {
                 Ok(()) => Ok(()),
-                Err(failure) => Err(crate::http_link::trouble(&failure, faults, false)),
+                Err(refusal) => Err(crate::http_link::trouble(&refusal, faults, false)),
             },
         }
     }

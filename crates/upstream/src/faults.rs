@@ -1,5 +1,6 @@
 //! What can break between us and a server, in our own words. No text of a server gets in here.
 
+use crate::oauth::Again;
 use gate::{Code, Delivery, Fault, ServerName, State};
 use sandbox::{ExitKind, ResolveError};
 use std::io;
@@ -172,6 +173,24 @@ impl Faults {
             self.key("bearer_token_env_var"),
             self.0
         );
+        self.fault(Code::UpstreamAuthRequired, what, Some(hint))
+    }
+
+    /// The login there is does not do.
+    pub fn login_refused(&self, status: u16, again: &Again) -> Fault {
+        let login = format!("toolgate mcp login {}", self.0);
+        let (what, hint) = match again {
+            Again::Over => ("wants a new login: the old one is over".to_owned(), format!("log in with `{login}`")),
+            Again::Scopes(scopes) => {
+                let asked = if scopes.is_empty() { String::new() } else { format!(" --scopes {}", scopes.join(",")) };
+                let what = "wants more than this login allows: it answered HTTP 403 for want of a scope";
+                (what.to_owned(), format!("log in for more with `{login}{asked}`"))
+            }
+            Again::Yes | Again::Never | Again::No => {
+                let what = format!("refuses this login: it answered HTTP {status}");
+                (what, format!("log in anew with `{login}`, or ask its provider for access"))
+            }
+        };
         self.fault(Code::UpstreamAuthRequired, what, Some(hint))
     }
 

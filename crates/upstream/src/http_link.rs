@@ -1,7 +1,9 @@
 //! A server behind Streamable HTTP: one POST per message, its answer as JSON or as a stream of events.
 
 use crate::faults::Faults;
+use crate::http_auth::{Door, Refusal};
 use crate::incoming::{self, Via};
+use crate::oauth::Again;
 use crate::options::HttpOptions;
 use crate::pending::Answer;
 use crate::session::{Session, Trouble};
@@ -27,9 +29,9 @@ const LONGEST_RETRY: Duration = Duration::from_secs(60);
 /// How often a stream is resumed without anything new on it.
 const RESUMPTIONS: u32 = 5;
 
-/// The endpoint and the session on it.
+/// The way to the endpoint and the session on it.
 pub(crate) struct HttpLink {
-    pub endpoint: Endpoint,
+    pub door: Door,
     id: OnceLock<HeaderValue>,
 }
 
@@ -58,8 +60,8 @@ pub(crate) fn endpoint(options: &HttpOptions, limits: Limits, faults: &Faults) -
 }
 
 impl HttpLink {
-    pub fn new(endpoint: Endpoint) -> Self {
-        Self { endpoint, id: OnceLock::new() }
+    pub fn new(door: Door) -> Self {
+        Self { door, id: OnceLock::new() }
     }
 
     /// The headers that any message of this conversation has.
@@ -73,9 +75,9 @@ impl HttpLink {
     pub async fn exchange(&self, session: &Arc<Session>, request: Request) -> Result<Frame, Trouble> {
         let Request { id, body, hop, mut answer } = request;
         let faults = &session.shared.faults;
-        let posted = match self.endpoint.post(body, &hop).await {
+        let posted = match self.door.post(body, &hop).await {
             Ok(posted) => posted,
-            Err(failure) => return self.refused(session, id, &failure, &mut answer),
+            Err(refusal) => return self.refused(session, id, &refusal, &mut answer),
         };
         if let Some(issued) = posted.session {
             // The first one, on the answer to `initialize`; a server may repeat it.
@@ -130,9 +132,9 @@ impl HttpLink {
                             return Err(cut(faults).into());
                         }
                         sleep(pause).await;
-                        match self.endpoint.open_stream(&self.headers(session), Some(&last)).await {
+                        match self.door.open_stream(&self.headers(session), Some(&last)).await {
                             Ok(stream) => break stream,
-                            Err(failure) if failure.status.is_some_and(|status| status < 500) => {
+                            Err(Refusal { failure, .. }) if failure.status.is_some_and(|status| status < 500) => {
                                 return Err(cut(faults).into());
                             }
                             Err(_) => {}
@@ -148,11 +150,12 @@ impl HttpLink {
         &self,
         session: &Arc<Session>,
         id: u64,
-        failure: &HttpFailure,
+        refusal: &Refusal,
         answer: &mut oneshot::Receiver<Answer>,
     ) -> Result<Frame, Trouble> {
         let known = self.id.get().is_some() && !session.is_modern();
-        let trouble = trouble(failure, &session.shared.faults, known);
+        let trouble = trouble(refusal, &session.shared.faults, known);
+        let failure = &refusal.failure;
         let FailureKind::Status(400..=599) = failure.kind else { return Err(trouble) };
         let auth = matches!(&trouble, Trouble::Fault(fault) if fault.code == Code::UpstreamAuthRequired);
         if auth {
@@ -176,9 +179,9 @@ impl HttpLink {
 
     /// Posts a notification or an answer.
     pub async fn tell(&self, session: &Session, message: Bytes) -> Result<(), Trouble> {
-        match self.endpoint.post(message, &self.headers(session)).await {
+        match self.door.post(message, &self.headers(session)).await {
             Ok(_) => Ok(()),
-            Err(failure) => Err(trouble(&failure, &session.shared.faults, self.id.get().is_some())),
+            Err(refusal) => Err(trouble(&refusal, &session.shared.faults, self.id.get().is_some())),
         }
     }
 
@@ -188,7 +191,7 @@ impl HttpLink {
         if headers.session.is_none() {
             return;
         }
-        if let Err(failure) = self.endpoint.delete_session(&headers).await {
+        if let Err(Refusal { failure, .. }) = self.door.delete_session(&headers).await {
             tracing::debug!(target: "mcp::client", server = %session.shared.options.name, %failure, "session not ended");
         }
     }
@@ -221,11 +224,16 @@ fn keep(session: &Session, failure: &HttpFailure) {
 }
 
 /// A failed exchange in our words. `known` says whether the server had given us a session.
-pub(crate) fn trouble(failure: &HttpFailure, faults: &Faults, known: bool) -> Trouble {
+pub(crate) fn trouble(refusal: &Refusal, faults: &Faults, known: bool) -> Trouble {
+    let Refusal { failure, again } = refusal;
     let delivery = if failure.delivered { Delivery::Unknown } else { Delivery::NotDelivered };
     let broken = |what: String| Fault { delivery, ..faults.unavailable(what) };
     if let Some(status @ (401 | 403)) = failure.status {
-        return faults.auth_required(status).into();
+        return match again {
+            Again::Never => faults.auth_required(status),
+            again => faults.login_refused(status, again),
+        }
+        .into();
     }
     match &failure.kind {
         FailureKind::Status(404) if known => Trouble::SessionLost,

@@ -1,5 +1,6 @@
 //! The stream on which a server with a handshake sends what belongs to no request.
 
+use crate::http_auth::Refusal;
 use crate::http_link::{pause_before_retry, take_event};
 use crate::incoming::Via;
 use crate::session::{Carrier, Session};
@@ -17,12 +18,12 @@ pub(crate) async fn keep_open(session: Arc<Session>) {
     let mut pause = FIRST_PAUSE;
     let mut last = None;
     loop {
-        let wait = match link.endpoint.open_stream(&link.headers(&session), last.as_deref()).await {
+        let wait = match link.door.open_stream(&link.headers(&session), last.as_deref()).await {
             Ok(stream) => {
                 pause = FIRST_PAUSE;
                 read(&session, stream, &mut last).await
             }
-            Err(failure) => match failure.status {
+            Err(Refusal { failure, .. }) => match failure.status {
                 // Also a lost session: the next call finds out.
                 Some(status) if status < 500 && status != 429 => return,
                 _ => failure.retry_after,

@@ -1,5 +1,6 @@
 //! What an upstream is told when it is made. Not here: reading configuration, or defaults of it.
 
+use crate::oauth::Tokens;
 use gate::ports::Clock;
 use gate::{Catalog, Hub, Secret, ServerName};
 use std::ffi::OsString;
@@ -79,6 +80,8 @@ pub struct HttpOptions {
     pub headers: Vec<(String, Secret)>,
     /// It speaks HTTP+SSE of 2024-11-05; nothing else is tried.
     pub sse: bool,
+    /// The login of a person there, if it may have one.
+    pub oauth: Option<Arc<Tokens>>,
 }
 
 /// A URL may carry a secret: only the headers' names are printed.

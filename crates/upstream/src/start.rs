@@ -1,6 +1,7 @@
 //! Opening a conversation: starting what has to be started, and finding the era the server speaks.
 
 use crate::duplex::Duplex;
+use crate::http_auth::{self, Door, Keys};
 use crate::http_link::{self, HttpLink};
 use crate::http_stream;
 use crate::incoming::Via;
@@ -12,8 +13,7 @@ use crate::supervisor::Shared;
 use bytes::Bytes;
 use gate::{Code, Fault};
 use mcp::revision::meta;
-use mcp::streamable_http::HopHeaders;
-use mcp::{Era, Frame, Kind, Revision, http_sse, view};
+use mcp::{Era, Frame, Kind, Revision, view};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -190,10 +190,12 @@ fn no_era(session: &Session) -> Unmet {
 
 async fn open_http(shared: &Arc<Shared>, options: &HttpOptions) -> Result<Live, Fault> {
     let endpoint = http_link::endpoint(options, shared.options.limits, &shared.faults)?;
+    let keys = options.oauth.as_ref().map(|tokens| Keys::new(tokens.clone(), shared.world.tasks.clone()));
     if options.sse {
-        return open_sse(shared, &endpoint).await;
+        return open_sse(shared, &endpoint, keys).await;
     }
-    let live = Live::new(Session::new(shared.clone(), Carrier::Http(HttpLink::new(endpoint.clone()))));
+    let door = Door::new(endpoint.clone(), keys.clone());
+    let live = Live::new(Session::new(shared.clone(), Carrier::Http(HttpLink::new(door))));
     let session = live.session.clone();
     let modern_first = match shared.options.protocol {
         Protocol::Modern => true,
@@ -204,7 +206,7 @@ async fn open_http(shared: &Arc<Shared>, options: &HttpOptions) -> Result<Live, 
         Ok(()) => Ok(attend(live)),
         // What knows neither may be of the first generation of HTTP servers.
         Err(Unmet::Refused { status: Some(400 | 404 | 405), fault }) if shared.options.protocol != Protocol::Modern => {
-            timeout(FALLBACK, open_sse(shared, &endpoint)).await.ok().and_then(Result::ok).ok_or(fault)
+            timeout(FALLBACK, open_sse(shared, &endpoint, keys)).await.ok().and_then(Result::ok).ok_or(fault)
         }
         Err(unmet) => Err(unmet.into_fault()),
     }
@@ -221,12 +223,16 @@ fn attend(live: Live) -> Live {
     Live { _reading: Some(over.drop_guard()), ..live }
 }
 
-async fn open_sse(shared: &Arc<Shared>, endpoint: &mcp::streamable_http::Endpoint) -> Result<Live, Fault> {
+async fn open_sse(
+    shared: &Arc<Shared>,
+    endpoint: &mcp::streamable_http::Endpoint,
+    keys: Option<Keys>,
+) -> Result<Live, Fault> {
     let faults = &shared.faults;
-    let connected = http_sse::connect(endpoint, &HopHeaders::default()).await;
-    let (poster, mut stream) =
-        connected.map_err(|failure| http_link::trouble(&failure, faults, false).into_fault(faults))?;
-    let session = Session::new(shared.clone(), Carrier::Duplex(Duplex::Posts(poster)));
+    let connected = http_auth::connect(endpoint, keys).await;
+    let (posts, mut stream) =
+        connected.map_err(|refusal| http_link::trouble(&refusal, faults, false).into_fault(faults))?;
+    let session = Session::new(shared.clone(), Carrier::Duplex(Duplex::Posts(posts)));
     let over = CancellationToken::new();
     let (reader, closed) = (session.clone(), over.clone());
     shared.world.tasks.spawn(async move {

@@ -41,7 +41,7 @@ pub(crate) fn of(shared: &Shared) -> Status {
         state = State::NoTools;
     }
     let mut status = because(known(options, offer, masks), state, fault.as_ref());
-    if state == State::AuthRequired && status.auth_status == Auth::Unknown {
+    if state == State::AuthRequired && matches!(status.auth_status, Auth::Unknown | Auth::OAuth) {
         status.auth_status = Auth::NotLoggedIn;
     }
     let link = shared.state.borrow().clone();
@@ -118,6 +118,13 @@ fn auth(transport: &Transport) -> Auth {
     match transport {
         Transport::Stdio(_) => Auth::Unsupported,
         Transport::Http(http) if has_token(http) => Auth::BearerToken,
+        Transport::Http(HttpOptions { oauth: Some(tokens), .. }) if tokens.any() => {
+            if tokens.good() {
+                Auth::OAuth
+            } else {
+                Auth::NotLoggedIn
+            }
+        }
         Transport::Http(_) => Auth::Unknown,
     }
 }

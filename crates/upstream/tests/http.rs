@@ -70,7 +70,8 @@ async fn the_era_is_found_out() {
 #[tokio::test]
 async fn the_first_generation_of_http_is_spoken_too() {
     let server = serve(&["--http-sse"]);
-    let told = Transport::Http(upstream::HttpOptions { url: server.url.clone(), headers: Vec::new(), sse: true });
+    let told =
+        Transport::Http(upstream::HttpOptions { url: server.url.clone(), headers: Vec::new(), sse: true, oauth: None });
     for options in [common::options(told), http(&server.url)] {
         let (house, _dir) = house(options).await;
         let answer = house.call("echo", r#"{"text":"old"}"#).await.unwrap();
@@ -119,7 +120,7 @@ async fn credentials_are_sent_and_their_lack_is_said() {
     let why = refused(http(&server.url)).await;
     assert!(why.contains("wants a login: it answered HTTP 401"), "{why}");
     let headers = vec![("Authorization".to_owned(), Secret::new("Bearer abc"))];
-    let with = Transport::Http(upstream::HttpOptions { url: server.url.clone(), headers, sse: false });
+    let with = Transport::Http(upstream::HttpOptions { url: server.url.clone(), headers, sse: false, oauth: None });
     let (house, _dir) = house(common::options(with)).await;
     house.call("echo", r#"{"text":"x"}"#).await.unwrap();
     house.stop().await;

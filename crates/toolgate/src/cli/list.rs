@@ -98,7 +98,7 @@ impl List<'_> {
             "transport": self.shown.transport(server),
             "startup_timeout_sec": seconds(server.written.startup_timeout, server.startup_timeout),
             "tool_timeout_sec": seconds(server.written.tool_timeout, server.tool_timeout),
-            "auth_status": auth(server).1,
+            "auth_status": auth(self.config, server, self.shown.env).1,
         });
         if self.verbose {
             entry["version"] = json!(server.version);
@@ -153,7 +153,7 @@ impl List<'_> {
         row.extend(reach);
         row.push(if server.enabled { "enabled" } else { "disabled" }.to_owned());
         row.extend((!self.as_codex()).then(|| self.state(&server.name)));
-        row.push(auth(server).0.to_owned());
+        row.push(auth(self.config, server, self.shown.env).0.to_owned());
         if self.verbose {
             row.push(dash(server.version.clone().unwrap_or_default()));
             row.push(show::origin(server));

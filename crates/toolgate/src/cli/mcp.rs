@@ -7,8 +7,8 @@ use clap::{Args, Subcommand};
 use super::Context;
 use super::{
     activity, add, approve, caches, call, call_all, complete, configure, describe, get, get_prompt, health, items,
-    list, lock, print_config, read, refresh, reload, remove, restart, review, run_file, schema, serve, status, switch,
-    test, validate,
+    list, lock, login, logout, print_config, read, refresh, reload, remove, restart, review, run_file, schema, serve,
+    status, switch, test, validate,
 };
 use crate::ui::Failure;
 use gate::Code;
@@ -74,6 +74,10 @@ enum McpCommand {
     Activity(activity::ActivityArgs),
     /// Start one server, shake hands, list, ping, and say how each step went.
     Test(test::TestArgs),
+    /// Log in at a server that asks for OAuth.
+    Login(login::LoginArgs),
+    /// End a login, and delete its tokens.
+    Logout(logout::LogoutArgs),
     /// Pin every tool as it is now, or check that nothing differs from its pin.
     Lock(lock::LockArgs),
     /// Show what changed in tools that are held back, and let them run as they are now.
@@ -125,6 +129,8 @@ fn dispatch(command: McpCommand, cx: &Context) -> Result<(), Failure> {
         McpCommand::Caches(args) => caches::run(&args, cx),
         McpCommand::Activity(args) => activity::run(&args, cx),
         McpCommand::Test(args) => test::run(&args, cx),
+        McpCommand::Login(args) => login::run(&args, cx),
+        McpCommand::Logout(args) => logout::run(&args, cx),
         McpCommand::Lock(args) => lock::run(&args, cx),
         McpCommand::Approve(args) => approve::run(&args, cx),
         McpCommand::Schema(args) => schema::run(&args, cx),

@@ -31,6 +31,8 @@ mod help;
 mod items;
 mod list;
 mod lock;
+mod login;
+mod logout;
 mod mcp;
 mod person;
 mod policy;

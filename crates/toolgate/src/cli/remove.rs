@@ -1,4 +1,4 @@
-//! `toolgate mcp remove NAME`: takes a server's entry out of the files, and forgets what it listed.
+//! `toolgate mcp remove NAME`: takes a server's entry out of the files, and forgets what it listed and its login.
 
 use clap::Args;
 use serde::Serialize;
@@ -14,7 +14,8 @@ use gate::Code;
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   toolgate mcp remove github
-  toolgate mcp remove github --if-exists")]
+  toolgate mcp remove github --if-exists
+  toolgate mcp remove linear --keep-auth    (to add it again without a new login)")]
 pub struct RemoveArgs {
     /// The server.
     name: String,
@@ -23,6 +24,9 @@ pub struct RemoveArgs {
     if_exists: bool,
     #[command(flatten)]
     features: Features,
+    /// Keep its login.
+    #[arg(long)]
+    keep_auth: bool,
 }
 
 /// Removes it from all files of the user. Comments that stand apart from the entry, and all other settings, stay.
@@ -35,6 +39,10 @@ pub fn run(args: &RemoveArgs, cx: &Context) -> Result<(), Failure> {
     }
     upstream::forget_catalog(&cx.home.join("toolgate"), &name.into())
         .map_err(|error| Failure::io("forget what the server listed", error))?;
+    if !args.keep_auth {
+        upstream::oauth::forget(&cx.home.join("toolgate"), name)
+            .map_err(|error| Failure::new(Code::Io, "cannot forget its login").caused_by(error))?;
+    }
     cx.ui.report(&Removed { schema: "toolgate.remove/1", name, removed: !files.is_empty(), files })
 }
 

@@ -6,9 +6,10 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::content::visible;
-use crate::config::{Env, Http, Server, Stdio, Transport, is_reference, mask_urls};
+use crate::config::{Config, Env, Http, Server, Stdio, Transport, is_reference, mask_urls};
+use crate::wire;
 use gate::mask::MASK;
-use gate::state::{Last, Status};
+use gate::state::{Auth, Last, Status};
 use gate::{Secret, State};
 
 /// Shows servers with or without their secrets.
@@ -118,11 +119,13 @@ pub fn disabled_reason(status: &Status, as_codex: bool) -> Option<&'static str> 
 const USER: &str = "user";
 
 /// The word for how a server is authenticated, in the table and in JSON. Nothing is asked over the network for it.
-pub fn auth(server: &Server) -> (&'static str, &'static str) {
-    match &server.transport {
-        Transport::Stdio(_) => ("Unsupported", "unsupported"),
-        Transport::Http(Http { bearer_token_env_var: Some(_), .. }) => ("Bearer token", "bearer_token"),
-        Transport::Http(_) => ("Unknown", "unknown"),
+pub fn auth(config: &Config, server: &Server, env: &Env) -> (&'static str, &'static str) {
+    match wire::auth(config, server, env) {
+        Auth::Unsupported => ("Unsupported", "unsupported"),
+        Auth::BearerToken => ("Bearer token", "bearer_token"),
+        Auth::Unknown => ("Unknown", "unknown"),
+        Auth::NotLoggedIn => ("Not logged in", "not_logged_in"),
+        Auth::OAuth => ("OAuth", "o_auth"),
     }
 }
 

@@ -137,6 +137,9 @@ impl Found {
         for key in http.env_headers.values().chain(&http.bearer_token_env_var) {
             self.header(env.get(key).unwrap_or_default());
         }
+        if let Some(secret) = &http.oauth.client_secret {
+            self.add(secret.expose());
+        }
     }
 
     fn variable(&mut self, key: &str, value: &str) {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::govern::{AuditArgs, AuthModel, Detect};
 use super::node::{Node, Table, Value};
+use super::oauth::Registration;
 use super::place::{Place, Problem, similar};
 use super::types::{ApprovalMode, Prefix, Profile, Protocol, Startup, ToolNames, Trust};
 use gate::Secret;
@@ -305,6 +306,7 @@ words! {
         "none" => None, "user_oauth" => UserOauth, "service_token" => ServiceToken,
         "scoped_credential" => ScopedCredential
     }
+    Registration { "auto" => Auto, "cimd" => Cimd, "dcr" => Dcr }
     Protocol { "auto" => Auto, "legacy" => Legacy, "modern" => Modern }
     Prefix { "always" => Always, "conditional" => Conditional, "never" => Never }
     ToolNames { "plain" => Plain, "mcp" => Mcp, "namespace" => Namespace }

@@ -141,7 +141,8 @@ pub fn variables(server: &Server) -> Vec<String> {
             (texts.chain(stdio.cwd.as_ref().and_then(|cwd| cwd.to_str())).collect(), stdio.env_vars.clone())
         }
         Transport::Http(http) => {
-            let texts = http.headers.values().map(Secret::expose).chain([http.url.expose()]);
+            let texts = http.headers.values().chain(&http.oauth.client_secret);
+            let texts = texts.map(Secret::expose).chain([http.url.expose()]);
             let named = http.env_headers.values().chain(&http.bearer_token_env_var);
             (texts.collect(), named.cloned().collect())
         }
@@ -255,6 +256,9 @@ impl<'a> Resolving<'a> {
                         return Err(self.unfit(&key, "no header"));
                     }
                     *value = Secret::new(text);
+                }
+                if let Some(secret) = &mut http.oauth.client_secret {
+                    *secret = Secret::new(self.text("oauth.client_secret", secret.expose())?);
                 }
             }
         }

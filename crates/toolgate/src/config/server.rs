@@ -285,17 +285,7 @@ fn codex_only(fields: &mut Fields) -> Result<(), Problem> {
     {
         return Err(Problem::new(&place, "`environment_id`: toolgate starts servers in the environment `local` only"));
     }
-    for ignored in [
-        "startup_readiness",
-        "omit_tools_from",
-        "tool_input_schema_max_bytes",
-        "description",
-        "auth",
-        "oauth",
-        "oauth_resource",
-        "oauth_registration",
-        "scopes",
-    ] {
+    for ignored in ["startup_readiness", "omit_tools_from", "tool_input_schema_max_bytes", "description", "auth"] {
         fields.node(ignored);
     }
     Ok(())

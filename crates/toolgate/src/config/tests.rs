@@ -345,6 +345,20 @@ fn every_key_of_an_http_server_is_read() {
                 headers_helper: Some(
                     *****,
                 ),
+                oauth: OAuth {
+                    client_id: Some(
+                        "c",
+                    ),
+                    client_secret: None,
+                    callback_port: None,
+                    resource: Some(
+                        "r",
+                    ),
+                    scopes: [
+                        "s",
+                    ],
+                    registration: Auto,
+                },
                 sse: false,
             },
         )

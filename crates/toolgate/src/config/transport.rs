@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::env::Env;
 use super::fields::{Fields, FromNode, Kind};
 use super::node::{Node, Value};
+use super::oauth::OAuth;
 use super::place::{Place, Problem};
 use super::refs;
 use super::secret::Address;
@@ -174,6 +175,7 @@ fn http(fields: &mut Fields, sse: bool) -> Result<Http, Problem> {
         env_headers,
         bearer_token_env_var: fields.get("bearer_token_env_var")?,
         headers_helper: helper(fields)?,
+        oauth: OAuth::read(fields)?,
         sse,
     })
 }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::govern::{Approvals, Audit, AuthModel, Barred, Data, PolicySettings, Scope, ServerData, ToolSettings};
+use super::oauth::OAuth;
 use super::place::{Place, Problem, ServerError, Source};
 use super::secret::Address;
 use gate::Secret;
@@ -205,6 +206,8 @@ pub struct Http {
     pub bearer_token_env_var: Option<String>,
     /// A shell command that prints further headers as a JSON object.
     pub headers_helper: Option<Secret>,
+    /// How a person logs in there.
+    pub oauth: OAuth,
     /// Whether the server speaks the HTTP+SSE transport of 2024-11-05.
     pub sse: bool,
 }

@@ -12,6 +12,7 @@ use crate::ui::Failure;
 use gate::Code;
 use gate::ports::Source;
 use gate::{Catalog, Mode, Naming, PrefixStyle, Secret, ServerName};
+use upstream::oauth::{Settings, Tokens};
 
 /// Tells a server the homes of the gates above it, so that a gate among its own servers is found out.
 const WITHIN: &str = "TOOLGATE_WITHIN";
@@ -79,8 +80,11 @@ pub fn mode(mode: ApprovalMode) -> Mode {
 }
 
 /// Every secret these servers are given.
-pub fn secrets(servers: &[&Server], env: &Env) -> Vec<Secret> {
-    servers.iter().flat_map(|server| config::secrets(server, env)).collect()
+pub fn secrets(config: &Config, servers: &[&Server], env: &Env) -> Vec<Secret> {
+    let written = servers.iter().flat_map(|server| config::secrets(server, env));
+    let web = servers.iter().filter(|server| matches!(server.transport, Transport::Http(_)));
+    let granted = web.flat_map(|server| upstream::oauth::secrets(&config.state_dir(), &server.name));
+    written.chain(granted).collect()
 }
 
 /// Who we are to servers.
@@ -96,7 +100,7 @@ pub fn upstream(config: &Config, server: &Server, env: &Env) -> Result<upstream:
     let server = &config::expanded(server, env)?;
     let transport = match &server.transport {
         Transport::Stdio(stdio) => child(config, server, stdio, env),
-        Transport::Http(http) => address(server, http, env)?,
+        Transport::Http(http) => address(config, server, http, env)?,
     };
     let limits = mcp::Limits {
         frame_bytes: server.limits.max_message_bytes,
@@ -141,7 +145,7 @@ fn child(config: &Config, server: &Server, stdio: &Stdio, env: &Env) -> upstream
     })
 }
 
-fn address(server: &Server, http: &Http, env: &Env) -> Result<upstream::Transport, Failure> {
+fn address(config: &Config, server: &Server, http: &Http, env: &Env) -> Result<upstream::Transport, Failure> {
     if http.headers_helper.is_some() {
         let message = format!("server `{}`: `http_headers_helper` is not supported yet", server.name);
         return Err(Failure::new(Code::ConfigInvalid, message)
@@ -160,7 +164,46 @@ fn address(server: &Server, http: &Http, env: &Env) -> Result<upstream::Transpor
         })?;
         headers.push(("Authorization".to_owned(), Secret::new(format!("Bearer {token}"))));
     }
-    Ok(upstream::Transport::Http(upstream::HttpOptions { url: http.url.expose().to_owned(), headers, sse: http.sse }))
+    let url = http.url.expose().to_owned();
+    let oauth =
+        if has_token(http) { None } else { Tokens::new(config.state_dir(), &server.name, &url, Arc::new(System)) };
+    Ok(upstream::Transport::Http(upstream::HttpOptions { url, headers, sse: http.sse, oauth }))
+}
+
+/// Whether an entry brings its own token: then nobody logs in.
+pub fn has_token(http: &Http) -> bool {
+    let mut names = http.headers.keys().chain(http.env_headers.keys());
+    http.bearer_token_env_var.is_some() || names.any(|name| name.eq_ignore_ascii_case("authorization"))
+}
+
+fn no_address() -> Failure {
+    Failure::new(Code::ArgsInvalid, "OAuth login is only supported for streamable HTTP servers.")
+}
+
+/// A login at a server, as its entry wants it.
+///
+/// # Errors
+/// A server that is a child process; a variable that has to be set and is not.
+pub fn login_of(config: &Config, server: &Server, env: &Env) -> Result<upstream::oauth::Login, Failure> {
+    let server = &config::expanded(server, env)?;
+    let Transport::Http(http) = &server.transport else { return Err(no_address()) };
+    let upstream::Transport::Http(link) = address(config, server, http, env)? else { return Err(no_address()) };
+    let config::OAuth { client_id, client_secret, callback_port, resource, scopes, registration } = http.oauth.clone();
+    let registration = match registration {
+        config::Registration::Auto => upstream::oauth::Registration::Auto,
+        config::Registration::Cimd => upstream::oauth::Registration::Document,
+        config::Registration::Dcr => upstream::oauth::Registration::Dynamic,
+    };
+    Ok(upstream::oauth::Login {
+        state_dir: config.state_dir(),
+        server: server.name.clone(),
+        url: link.url,
+        headers: link.headers,
+        settings: Settings { client_id, client_secret, resource, scopes, registration, callback_port },
+        scopes: None,
+        challenge: None,
+        clock: Arc::new(System),
+    })
 }
 
 /// The directories a server is told it may use: `ALLOWED_DIRS` of its environment, else its working directory.

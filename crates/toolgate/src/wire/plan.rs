@@ -34,7 +34,7 @@ impl<'a> Plan<'a> {
             }
         });
         let mut secrets = known.to_vec();
-        secrets.extend(options::secrets(&servers, env));
+        secrets.extend(options::secrets(config, &servers, env));
         secrets.sort();
         secrets.dedup();
         Self { servers, links, left_out, secrets }

@@ -4,12 +4,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{House, options, settled};
+use super::{House, System, options, settled};
 use crate::config::{Config, Env, NO_TRANSPORT, Server, ServerError, Transport, UNDECIDED};
-use gate::ports::Source;
+use gate::ports::{Clock, Source};
 use gate::state::{Auth, Status};
 use gate::{Failure, Masks, Refusal, State};
 use upstream::Upstream;
+use upstream::oauth::Standing;
 
 /// How much longer than its own timeouts a server is waited for; they bound every step by themselves.
 const GRACE: Duration = Duration::from_secs(5);
@@ -67,7 +68,8 @@ fn unusable(bad: &ServerError) -> Status {
 
 /// A server that nobody starts.
 fn at_rest(config: &Config, server: &Server, env: &Env) -> Status {
-    let status = Status { auth_status: auth(server), ..Status::new(server.name.as_str(), State::NotStarted) };
+    let status =
+        Status { auth_status: auth(config, server, env), ..Status::new(server.name.as_str(), State::NotStarted) };
     if let Some((state, reason)) = off(server, env) {
         return status.in_state(state, reason);
     }
@@ -83,7 +85,7 @@ fn at_rest(config: &Config, server: &Server, env: &Env) -> Status {
             return status.in_state(state, Some(reason)).with_next(failure.hint);
         }
     };
-    let secrets = options::secrets(&[server], env);
+    let secrets = options::secrets(config, &[server], env);
     upstream::at_rest(&config.state_dir(), &link, &Masks::new(secrets.iter()))
 }
 
@@ -106,11 +108,20 @@ fn unset_token(server: &Server, env: &Env) -> Option<String> {
     Some(format!("wants a token, and the environment variable {variable} that would hold it is not set"))
 }
 
-fn auth(server: &Server) -> Auth {
-    match &server.transport {
+/// How a server is authenticated, as far as that is known without asking it.
+pub fn auth(config: &Config, server: &Server, env: &Env) -> Auth {
+    let expanded = crate::config::expanded(server, env);
+    match &expanded.as_ref().unwrap_or(server).transport {
         Transport::Stdio(_) => Auth::Unsupported,
-        Transport::Http(http) if http.bearer_token_env_var.is_some() => Auth::BearerToken,
-        Transport::Http(_) => Auth::Unknown,
+        Transport::Http(http) if options::has_token(http) => Auth::BearerToken,
+        Transport::Http(http) => {
+            let now = System.wall_micros() / 1000;
+            match upstream::oauth::standing(&config.state_dir(), &server.name, http.url.expose(), now) {
+                Standing::None => Auth::Unknown,
+                Standing::LoggedIn { .. } => Auth::OAuth,
+                Standing::Over => Auth::NotLoggedIn,
+            }
+        }
     }
 }
 

@@ -170,7 +170,7 @@ pub fn child(program: PathBuf, args: &[&str]) -> Options {
 }
 
 pub fn http(url: &str) -> Options {
-    options(Transport::Http(HttpOptions { url: url.to_owned(), headers: Vec::new(), sse: false }))
+    options(Transport::Http(HttpOptions { url: url.to_owned(), headers: Vec::new(), sse: false, oauth: None }))
 }
 
 impl House {
