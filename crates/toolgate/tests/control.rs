@@ -116,6 +116,14 @@ fn a_reload_says_what_changed_or_what_is_wrong() {
     let ran = setup.run(&["mcp", "reload"]).run();
     assert_eq!(ran.status, Some(1), "{ran:?}");
     assert!(ran.stdout.contains("not in force") && ran.stdout.contains("toolgate.toml:"), "{ran:?}");
+    // The watch and the order tell the same gate of the same mistake.
+    setup.home.write("toolgate.toml", &written);
+    setup.run(&["mcp", "reload"]).run().ok();
+    let bad = written.replace("[mcp_servers.a]\n", "[mcp_servers.a]\nstartup_timeout_sec = \"soon\"\n");
+    setup.home.write("toolgate.toml", bad);
+    assert_eq!(setup.run(&["mcp", "reload"]).run().status, Some(1));
+    let ran = setup.run(&["mcp", "status"]).run();
+    assert!(ran.stderr.contains("goes on by what was written before"), "{ran:?}");
     setup.home.write("toolgate.toml", format!("{written}\n[limits]\nmax_concurrent_calls = 7\n"));
     let said = setup.run(&["mcp", "reload", "--json"]).run().json();
     assert_eq!(said["gates"][0]["ok"], json!(true), "{said}");

@@ -101,6 +101,9 @@ fn one_of_two_servers_is_edited_and_the_other_keeps_its_process() {
     soon("the edited one is another", || pid(&up, "b") != b && echoes(&up, "b"));
     assert_eq!(pid(&up, "a"), a, "its entry is what it was");
     assert!(told(&setup, "server_changed", "b") && !told(&setup, "server_changed", "a"));
+    // Whoever had the secret before may still say it.
+    let said = call(&up, "/mcp", "a__echo", &json!({"text": "s3cr3t-of-b and s3cr3t-of-new"}));
+    assert_eq!(said["result"]["content"][0]["text"], "***** and *****");
     // What is broken takes nothing away, and says so.
     let good = setup.home.read("toolgate.toml");
     let b = pid(&up, "b");

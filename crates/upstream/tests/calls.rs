@@ -46,6 +46,35 @@ async fn many_calls_at_once_each_get_their_own_answer() {
 }
 
 #[tokio::test]
+async fn a_link_that_retires_lets_its_calls_end_and_is_not_started_again() {
+    let (house, _dir) = house(hostile(&[])).await;
+    let pid = house.upstream.status().pid.expect("it runs");
+    let call = house.call("slow", r#"{"ms":500,"steps":1}"#);
+    let mut call = std::pin::pin!(call);
+    // Long enough to be under way; the answer comes later.
+    assert!(tokio::time::timeout(Duration::from_millis(100), &mut call).await.is_err());
+    let (answer, ()) = tokio::join!(call, house.upstream.retire());
+    assert!(answer.is_ok(), "{answer:?}");
+    assert!(!std::path::Path::new(&format!("/proc/{pid}")).exists(), "nothing of it is left");
+    house.gate.start(&common::NAME.into()).expect("nobody forbids it");
+    assert!(!house.upstream.is_running());
+    let late = house.call("echo", r#"{"text":"x"}"#).await.expect_err("it is no more");
+    assert!(late.contains("is not running"), "{late}");
+    house.stop().await;
+}
+
+#[tokio::test]
+async fn a_call_that_takes_longer_than_it_may_keeps_no_link_from_retiring() {
+    let (house, _dir) = house(Options { call_timeout: Duration::from_millis(300), ..hostile(&[]) }).await;
+    let call = house.call("hang", "{}");
+    let mut call = std::pin::pin!(call);
+    assert!(tokio::time::timeout(Duration::from_millis(100), &mut call).await.is_err());
+    let (answer, ()) = tokio::join!(call, house.upstream.retire());
+    assert!(answer.is_err(), "{answer:?}");
+    house.stop().await;
+}
+
+#[tokio::test]
 async fn progress_arrives_in_order_and_before_the_answer() {
     for protocol in BOTH {
         let (house, _dir) = house(Options { protocol, ..hostile(&[]) }).await;

@@ -10,6 +10,7 @@ use serde::{Serialize, Serializer};
 use super::show::{self, dash};
 use super::{Context, content, runtime};
 use crate::config::Config;
+use crate::control::{Gates, Order, Spoken};
 use crate::ui::{Failure, Report};
 use crate::wire::{self, Live, Log, Selection, Trouble};
 use gate::state::Status;
@@ -31,6 +32,7 @@ pub fn run(args: &StatusArgs, cx: &Context) -> Result<(), Failure> {
     let config = cx.config()?;
     wire::start_logging(&cx.env, &cx.home, Log::Terminal);
     let mut servers = ask(&config, args.name.as_deref(), cx)?;
+    warn_of_gates(&config, cx)?;
     let Some(name) = &args.name else {
         return cx.ui.report(&All { servers });
     };
@@ -41,6 +43,18 @@ pub fn run(args: &StatusArgs, cx: &Context) -> Result<(), Failure> {
         State::MissingConfig => Err(Failure::new(Code::UpstreamNotConfigured, one.sentence()).hint(one.next)),
         _ => Ok(()),
     }
+}
+
+/// Gates that run may go by something else than what is written.
+fn warn_of_gates(config: &Config, cx: &Context) -> Result<(), Failure> {
+    let gates = Gates::of(&config.state_dir());
+    for Spoken { pid, done } in runtime::block_on(async { Ok(gates.tell(&Order::Status).await) })? {
+        for why in done.into_iter().flat_map(|done| done.rejected) {
+            let hint = Some("correct it; the gate follows by itself");
+            cx.ui.warning(&format!("gate {pid} goes on by what was written before: {why}"), hint);
+        }
+    }
+    Ok(())
 }
 
 /// Starts one server or all, and reports every one that is configured. One that cannot be started keeps no other.

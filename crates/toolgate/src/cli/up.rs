@@ -23,7 +23,9 @@ use gate::Face;
   curl -s http://127.0.0.1:7420/readyz
 
 Endpoints: /mcp shows all servers as one, /mcp/NAME one server under its bare tool names; /healthz and
-/readyz answer without a token. The token is kept in $CODEX_HOME/toolgate/token, readable by you alone.")]
+/readyz answer without a token. The token is kept in $CODEX_HOME/toolgate/token, readable by you alone.
+
+It follows its configuration while it runs; see `toolgate mcp reload --help`.")]
 pub struct UpArgs {
     /// Where to listen [default: `gate.listen` of toolgate.toml, else 127.0.0.1:7420]. Port 0 takes a free one.
     #[arg(long, value_name = "ADDR:PORT")]

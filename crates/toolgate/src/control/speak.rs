@@ -13,7 +13,13 @@ use tokio::net::UnixStream;
 use super::{Done, LONGEST, Order, directory};
 
 /// How long a gate may take for what it is told.
-const PATIENCE: Duration = Duration::from_secs(180);
+fn patience(order: &Order) -> Duration {
+    match order {
+        Order::Status => Duration::from_secs(5),
+        Order::Reload => Duration::from_secs(60),
+        Order::Restart { .. } => Duration::from_secs(180),
+    }
+}
 
 /// The gates that run on one home.
 pub struct Gates {
@@ -46,7 +52,7 @@ impl Gates {
     /// Tells all of them, at once. A socket that nobody listens on is taken away. Inside a runtime.
     pub async fn tell(&self, order: &Order) -> Vec<Spoken> {
         let said = self.sockets.iter().map(|(pid, path)| async move {
-            let done = tokio::time::timeout(PATIENCE, ask(path, order)).await;
+            let done = tokio::time::timeout(patience(order), ask(path, order)).await;
             let done = done.unwrap_or_else(|_| Err(io::Error::new(io::ErrorKind::TimedOut, "it does not answer")));
             (path, Spoken { pid: *pid, done })
         });
