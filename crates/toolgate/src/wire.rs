@@ -262,7 +262,8 @@ impl House {
     pub async fn stop(self) {
         let House { gate, live, tasks, ends, .. } = self;
         let mut stopping = tokio::task::JoinSet::new();
-        for up in live.close().await.iter().cloned() {
+        for up in live.close().await.iter() {
+            let up = up.clone();
             stopping.spawn(async move { up.stop().await });
         }
         while stopping.join_next().await.is_some() {}

@@ -42,6 +42,9 @@ pub struct Renewal {
     pub naming: Naming,
 }
 
+/// What everybody may see: by server and kind, the names and definitions.
+type Sight = BTreeMap<(ServerName, ItemKind), Vec<(Box<str>, Bytes)>>;
+
 impl Rules {
     pub fn source(&self, server: &ServerName) -> Result<&Arc<dyn Source>, Failure> {
         self.sources.get(server).ok_or_else(|| {
@@ -105,9 +108,8 @@ impl Gate {
         awaited.iter().for_each(|server| self.hub.list_changed(ItemKind::Tool, server));
     }
 
-    /// What everybody may see: by server and kind, the names and definitions.
-    fn sight(&self) -> BTreeMap<(ServerName, ItemKind), Vec<(Box<str>, Bytes)>> {
-        let mut sight: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    fn sight(&self) -> Sight {
+        let mut sight = Sight::new();
         for kind in [ItemKind::Tool, ItemKind::Prompt, ItemKind::Resource, ItemKind::Template] {
             for item in self.visible(&Face::All, kind).1 {
                 sight.entry((item.server.clone(), kind)).or_default().push(shown(&item));

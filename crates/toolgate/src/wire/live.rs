@@ -188,8 +188,8 @@ impl Live {
     /// Ends the links of `before` that are no longer part of the gate, each after its calls.
     fn retire(&self, before: &[Arc<Upstream>]) {
         let links = self.links();
-        for gone in before.iter().filter(|up| !links.iter().any(|link| Arc::ptr_eq(link, up))).cloned() {
-            let hurry = self.hurry.clone();
+        for gone in before.iter().filter(|up| !links.iter().any(|link| Arc::ptr_eq(link, up))) {
+            let (gone, hurry) = (gone.clone(), self.hurry.clone());
             self.leaving.spawn(async move {
                 tokio::select! {
                     () = gone.retire() => {}
