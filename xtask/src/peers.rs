@@ -26,11 +26,12 @@ pub fn run(flags: &Flags) -> Result<(), Failure> {
     let outcomes = [
         ("npm packages", npm(&root.join("peers"), &target)),
         ("Python packages", python(&root.join("peers/requirements.txt"), &target.join("venv"))),
+        ("bubblewrap, for the sandbox", system("bwrap", "bubblewrap")),
     ];
     let mut missing = 0;
     for (what, outcome) in outcomes {
         match outcome {
-            Ok(()) => say(&format!("{what}: installed in {}", target.display())),
+            Ok(()) => say(&format!("{what}: installed")),
             Err(reason) => {
                 missing += 1;
                 say(&format!("{what}: skipped: {reason}"));
@@ -78,6 +79,16 @@ fn python(requirements: &Path, venv: &Path) -> Result<(), Failure> {
     let arguments = ["install", "--quiet", "--disable-pip-version-check", "-r"];
     succeed(Command::new(pip).args(arguments).arg(requirements))?;
     stamp(venv, "pip", &wanted)
+}
+
+/// Installs a package of the system that brings `program`, unless it is there: it needs no version of ours.
+fn system(program: &str, package: &str) -> Result<(), Failure> {
+    if Command::new(program).arg("--version").output().is_ok_and(|output| output.status.success()) {
+        return Ok(());
+    }
+    let quiet = |arguments: &[&str]| succeed(Command::new("apt-get").arg("-qq").args(arguments));
+    quiet(&["update"])?;
+    quiet(&["install", "--yes", "--no-install-recommends", package])
 }
 
 /// What was installed last is noted beside it.

@@ -135,9 +135,10 @@ impl Gate {
             Err(refusal) => return Err(self.refuse(&call, Some(&item), refusal)),
         };
         let continuation = leave.continuation;
+        let server = item.server.clone();
         let (permit, entry) = self.open(&rules, call, item.clone(), &leave).await?;
         let answer = self.run(&rules, permit).await.map(|reply| Reply { item: Some(item), continuation, ..reply });
-        entry.close(End::of(&answer));
+        entry.close(End::of(&answer), rules.bounds(&server));
         answer
     }
 
@@ -325,7 +326,7 @@ impl Gate {
         item: Arc<Item>,
         leave: &Leave,
     ) -> Result<(Permit, Entry), Failure> {
-        match self.recorder.open(&call, &item, leave, rules.policy.digest()).await {
+        match self.recorder.open(&call, &item, leave, rules.policy.digest(), rules.bounds(&item.server)).await {
             Ok(entry) => {
                 // After it was decided and recorded: neither may see what a handle stands for.
                 if let Some(arguments) = rules.restored(&call, &item) {

@@ -58,6 +58,7 @@ struct Ending {
     id: CallId,
     end: End,
     took_micros: u64,
+    sandbox: Option<Arc<str>>,
 }
 
 /// How much of a call's arguments is recorded, beside their keyed digest.
@@ -151,6 +152,8 @@ pub(crate) struct Entry {
     slot: Option<mpsc::OwnedPermit<Ending>>,
     clock: Arc<dyn Clock>,
     opened: u64,
+    /// What the server runs under, as far as it is known.
+    sandbox: Option<Arc<str>>,
 }
 
 impl Recorder {
@@ -178,15 +181,23 @@ impl Recorder {
     }
 
     /// Records the attempt. When this returns, the call may be made.
-    pub(crate) async fn open(&self, call: &Call, item: &Item, leave: &Leave, policy: &str) -> Result<Entry, Refusal> {
+    pub(crate) async fn open(
+        &self,
+        call: &Call,
+        item: &Item,
+        leave: &Leave,
+        policy: &str,
+        sandbox: Option<Arc<str>>,
+    ) -> Result<Entry, Refusal> {
         let slot = self.ends.clone().try_reserve_owned().map_err(|error| match error {
             TrySendError::Full(_) => Refusal::Busy { limit: self.in_flight },
             TrySendError::Closed(_) => Refusal::NoRecord("the ledger is closed".to_owned()),
         })?;
-        let event = events::attempt(call, item, leave, policy, &self.arguments, self.clock.wall_micros());
+        let ts = self.clock.wall_micros();
+        let event = events::attempt(call, item, leave, (policy, sandbox.as_deref()), &self.arguments, ts);
         let reads = leave.grant.class().read_only;
         let opened = self.clock.mono_micros();
-        let entry = |slot| Entry { id: call.id, slot, clock: self.clock.clone(), opened };
+        let entry = |slot| Entry { id: call.id, slot, clock: self.clock.clone(), opened, sandbox };
         let position = match self.ledger.append(&event) {
             Ok(position) => position,
             Err(error) if reads && self.reads.unrecorded => {
@@ -262,15 +273,16 @@ fn no_record(error: LedgerError) -> Refusal {
 }
 
 impl Entry {
-    /// Records how the call ended.
-    pub(crate) fn close(mut self, end: End) {
+    /// Records how the call ended, and what it ran under: it may not have been known before.
+    pub(crate) fn close(mut self, end: End, sandbox: Option<Arc<str>>) {
+        self.sandbox = sandbox.or_else(|| self.sandbox.take());
         self.send(end);
     }
 
     fn send(&mut self, end: End) {
         if let Some(slot) = self.slot.take() {
             let took_micros = self.clock.mono_micros().saturating_sub(self.opened);
-            slot.send(Ending { id: self.id, end, took_micros });
+            slot.send(Ending { id: self.id, end, took_micros, sandbox: self.sandbox.take() });
         }
     }
 }
@@ -287,7 +299,7 @@ impl EndWriter {
         let mut endings = Vec::new();
         while self.ends.recv_many(&mut endings, ENDS_AT_ONCE).await > 0 {
             let ts = self.clock.wall_micros();
-            let ended = endings.drain(..).map(|ending| events::end(ending.id, ending.end, ending.took_micros, ts));
+            let ended = endings.drain(..).map(|ending| events::end(ending, ts));
             if let Err(error) = self.ledger.append_all(&ended.collect::<Vec<_>>()) {
                 // The attempts stay open in the file and will be closed as lost; new calls are refused
                 // by the same disk, so nothing runs unrecorded.

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
+use std::sync::Arc;
 use thiserror::Error;
 use tokio::sync::oneshot;
 use uuid::Uuid;
@@ -36,6 +37,11 @@ pub trait Source: Send + Sync {
 
     /// Why the last start failed, while nobody tries again.
     fn trouble(&self) -> Option<Fault> {
+        None
+    }
+
+    /// What it runs under, as far as it is known, where it is to be kept in bounds: a level, and what it leaves open.
+    fn bounds(&self) -> Option<Arc<str>> {
         None
     }
 

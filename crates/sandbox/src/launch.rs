@@ -1,11 +1,12 @@
 //! Starting a program through its supervisor. Not here: the supervisor's side, or finding the program.
 
 use std::ffi::{CString, OsString};
-use std::fs::File;
+use std::fs::{self, File};
 use std::hash::{BuildHasher, RandomState};
 use std::io::{self, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -118,6 +119,14 @@ pub enum LaunchError {
         /// What the operating system said.
         source: io::Error,
     },
+    /// Its home cannot be made.
+    #[error("its home `{}` cannot be made", .path.display())]
+    Home {
+        /// The directory.
+        path: PathBuf,
+        /// What the operating system said.
+        source: io::Error,
+    },
     /// No descriptor left, most likely.
     #[error("pipes to the program cannot be made")]
     Pipes(#[source] io::Error),
@@ -160,6 +169,9 @@ impl Ordered {
     pub(crate) fn under(helper: &Helper, launch: &Launch, profile: &Profile) -> Result<Self, LaunchError> {
         let means = Means::find(helper, profile.level, profile.namespaces);
         let mut effective = means.settle(profile)?;
+        if let Some(home) = &profile.home {
+            make_home(home).map_err(|source| LaunchError::Home { path: home.clone(), source })?;
+        }
         let drawing = draw(profile, &effective, means.namespaces.as_ref().ok(), unused_tmp());
         effective.gaps.extend(drawing.gaps);
         let mut plan = drawing.plan;
@@ -171,6 +183,10 @@ impl Ordered {
         let env = env::variables(&launch.env, profile, effective.level, drawing.places.as_ref());
         Ok(Self { env, plan: Some(plan), effective: Some(effective) })
     }
+}
+
+fn make_home(home: &Path) -> io::Result<()> {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(home)
 }
 
 /// A name in the directory of temporary files that nobody has.

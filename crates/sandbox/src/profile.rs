@@ -23,7 +23,8 @@ pub struct Profile {
     pub masked: Vec<PathBuf>,
     /// Names that may neither be written nor come into being directly in a `write` directory.
     pub protected: Vec<Protected>,
-    /// A directory of its own that outlives it; it is its `HOME`. `None`: one that is gone when it ends.
+    /// A directory of its own that outlives it, made where it is missing; it is its `HOME`. `None`: one that is gone
+    /// when it ends.
     pub home: Option<PathBuf>,
     /// The size of its temporary directory at [`Level::S4`], in bytes.
     pub tmp_bytes: u64,

@@ -55,9 +55,10 @@ fn normal(path: &Path) -> PathBuf {
 }
 
 /// What is left of `root` without `masks`: itself if none lies below it, else its children, and theirs. A link is
-/// left out, for it leads to what has to be granted by itself.
+/// left out, for it leads to what has to be granted by itself. That `root` lies below a mask does not matter: who
+/// grants it means it.
 pub(crate) fn without(root: &Path, masks: &[PathBuf]) -> Vec<PathBuf> {
-    if masks.iter().any(|mask| root.starts_with(mask)) {
+    if masks.iter().any(|mask| root == mask) {
         return Vec::new();
     }
     if !masks.iter().any(|mask| mask.starts_with(root)) {

@@ -2,6 +2,7 @@
 //! Nothing else knows every crate.
 
 mod bell;
+mod bounds;
 mod budget;
 mod doors;
 mod govern;

@@ -49,12 +49,12 @@ impl Faults {
 
     /// It could not be launched at all.
     pub fn not_launched(&self, why: &sandbox::LaunchError) -> Fault {
-        use sandbox::LaunchError::{Cwd, EnvName, Nul, Pipes, Supervisor, Unavailable};
+        use sandbox::LaunchError::{Cwd, EnvName, Home, Nul, Pipes, Supervisor, Unavailable};
         let source = std::error::Error::source(why).map(|source| format!(": {source}")).unwrap_or_default();
         let text = format!("{why}{source}");
         match why {
             Nul { .. } | EnvName { .. } | Cwd { .. } => self.misconfigured(format!("could not be started: {text}")),
-            Pipes(_) | Supervisor { .. } => self.not_supervised(&text),
+            Pipes(_) | Home { .. } | Supervisor { .. } => self.not_supervised(&text),
             Unavailable(why) => self.not_within_bounds(&text, &why.hint),
         }
     }

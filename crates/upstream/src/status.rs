@@ -54,7 +54,9 @@ pub(crate) fn of(shared: &Shared) -> Status {
         status.next = format!("see what it printed, and correct its settings, [mcp_servers.{}]", options.name);
     }
     let pid = shared.pid.load(Ordering::Relaxed);
+    let bounds = shared.bounds.load_full().map(|bounds| bounds.to_string());
     Status {
+        sandbox: bounds.or(status.sandbox),
         since_micros: Some(shared.refused().filter(|_| link.is_up()).map_or(since, |(_, at)| at)),
         stderr: lines
             .iter()
@@ -79,7 +81,7 @@ fn held(shared: &Shared) -> Vec<String> {
 /// What it lists and says of itself, as last seen.
 fn known(options: &Options, offer: Option<Arc<Offer>>, masks: &Masks) -> Status {
     let status = Status::new(options.name.as_str(), State::NotStarted);
-    let status = Status { auth_status: auth(&options.transport), ..status };
+    let status = Status { auth_status: auth(&options.transport), sandbox: demanded(&options.transport), ..status };
     let Some(offer) = offer else { return status };
     let names = |kind| -> Vec<String> {
         offer.listed.iter().filter(|item| item.kind == kind).map(|item| masks.text(&item.raw).into_owned()).collect()
@@ -99,6 +101,14 @@ fn known(options: &Options, offer: Option<Arc<Offer>>, masks: &Masks) -> Status 
         resources: Some(resources),
         templates: Some(templates),
         ..status
+    }
+}
+
+/// The level it is to be kept at.
+fn demanded(transport: &Transport) -> Option<String> {
+    match transport {
+        Transport::Stdio(child) => child.profile.as_ref().map(|profile| profile.level.to_string()),
+        Transport::Http(_) => None,
     }
 }
 

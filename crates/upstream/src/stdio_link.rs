@@ -1,6 +1,7 @@
 //! A server that is a child process: starting it through `sandbox`, and noticing its end.
 
 use crate::duplex::{self, Duplex};
+use crate::egress;
 use crate::faults::Faults;
 use crate::options::StdioOptions;
 use crate::session::{Carrier, Session};
@@ -110,6 +111,12 @@ pub(crate) async fn spawn(shared: &Arc<Shared>, options: &StdioOptions) -> Resul
         Event::Started { pid } => {
             tracing::debug!(target: "mcp::client", server = %shared.options.name, pid, "process started");
             shared.process_started(pid);
+            child.effective.iter().for_each(|effective| shared.bound(effective));
+            if let (Some(way_out), Some(profile)) = (child.egress, &options.profile) {
+                let serving = egress::serve(shared.clone(), way_out, profile.net.clone());
+                let closing = process.streams.closing.clone();
+                shared.world.tasks.spawn(closing.run_until_cancelled_owned(serving));
+            }
             Ok((session, process))
         }
     }

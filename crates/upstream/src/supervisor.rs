@@ -55,6 +55,8 @@ pub(crate) struct Shared {
     retired: AtomicBool,
     /// The log level wanted of the server, raw.
     level: ArcSwapOption<String>,
+    /// What the process runs under, while there is one that is kept in bounds.
+    pub bounds: ArcSwapOption<Arc<str>>,
     inner: Mutex<Inner>,
 }
 
@@ -91,6 +93,7 @@ impl Shared {
             calls: TaskTracker::new(),
             retired: AtomicBool::new(false),
             level: ArcSwapOption::empty(),
+            bounds: ArcSwapOption::empty(),
             inner: Mutex::new(inner),
             options,
             world,
@@ -186,6 +189,15 @@ impl Shared {
         matches!(&*self.state.borrow(), LinkState::Ready(_))
     }
 
+    /// What the process runs under, once it does.
+    pub fn bound(&self, effective: &sandbox::Effective) {
+        if effective.degraded() {
+            let server = &self.options.name;
+            tracing::warn!(target: "mcp::manager", %server, "runs with less than it was to be kept in: {effective}");
+        }
+        self.bounds.store(Some(Arc::new(effective.to_string().into())));
+    }
+
     pub fn process_started(&self, pid: u32) {
         self.pid.store(pid, Ordering::Relaxed);
     }
@@ -224,6 +236,7 @@ async fn generation(shared: Arc<Shared>, stop: CancellationToken) {
     let mut guard = Finally { shared: shared.clone(), armed: true };
     let over = run(&shared, &stop).await;
     shared.pid.store(0, Ordering::Relaxed);
+    shared.bounds.store(None);
     match over {
         Over::Stopped => shared.on(Event::Stopped),
         Over::Failed(fault) => {

@@ -292,6 +292,10 @@ impl Source for Upstream {
         }
     }
 
+    fn bounds(&self) -> Option<Arc<str>> {
+        self.shared.bounds.load_full().map(|bounds| (*bounds).clone())
+    }
+
     fn start(&self, _leave: StartPermit) {
         self.shared.on(Event::Asked);
     }

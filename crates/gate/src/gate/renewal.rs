@@ -46,6 +46,11 @@ pub struct Renewal {
 type Sight = BTreeMap<(ServerName, ItemKind), Vec<(Box<str>, Bytes)>>;
 
 impl Rules {
+    /// What a server runs under, as far as that is known.
+    pub fn bounds(&self, server: &ServerName) -> Option<Arc<str>> {
+        self.sources.get(server)?.bounds()
+    }
+
     pub fn source(&self, server: &ServerName) -> Result<&Arc<dyn Source>, Failure> {
         self.sources.get(server).ok_or_else(|| {
             Failure::Broke(Fault {

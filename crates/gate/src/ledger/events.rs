@@ -1,6 +1,6 @@
 //! The published shape of what the ledger holds: one JSON object per event.
 
-use super::{Arguments, End, KeepArguments, Phase};
+use super::{Arguments, End, Ending, KeepArguments, Phase};
 use crate::approval::{Approval, ApprovalState, Leave, StandingGrant};
 use crate::catalog::Item;
 use crate::mask::Counts;
@@ -157,7 +157,7 @@ pub(super) fn attempt(
     call: &Call,
     item: &Item,
     leave: &Leave,
-    policy: &str,
+    (policy, sandbox): (&str, Option<&str>),
     arguments: &Arguments,
     ts: u64,
 ) -> Vec<u8> {
@@ -166,7 +166,7 @@ pub(super) fn attempt(
     let event = event.subject(call, Some(item), arguments);
     let event = event.text("decision", "allow").text("rule", &bounded(&leave.grant.rule().0)).text("policy", policy);
     let approval = leave.continuation.map(|continuation| continuation.approval.to_string());
-    event.text_if("approval", approval.as_deref()).finish()
+    event.text_if("approval", approval.as_deref()).text_if("sandbox", sandbox).finish()
 }
 
 /// A call was refused.
@@ -248,7 +248,8 @@ pub(super) fn start(id: CallId, server: &ServerName, rule: &str, policy: &str, t
 }
 
 /// A call has ended.
-pub(super) fn end(id: CallId, end: End, took_us: u64, ts: u64) -> Vec<u8> {
+pub(super) fn end(ending: Ending, ts: u64) -> Vec<u8> {
+    let Ending { id, end, took_micros: took_us, sandbox } = ending;
     let event = Event::new("end", id, ts);
     let event = match end {
         End::Finished { tool_error, rpc_error, bytes, masked } => event
@@ -261,5 +262,5 @@ pub(super) fn end(id: CallId, end: End, took_us: u64, ts: u64) -> Vec<u8> {
         End::Failed(code) => event.text("end", "failed").number("took_us", took_us).text("code", code.as_str()),
         End::Abandoned => event.text("end", "abandoned").number("took_us", took_us),
     };
-    event.finish()
+    event.text_if("sandbox", sandbox.as_deref()).finish()
 }

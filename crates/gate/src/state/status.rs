@@ -169,6 +169,9 @@ pub struct Status {
     pub version_changed: Option<Change>,
     /// Tools that are held back because they changed.
     pub quarantined: Vec<String>,
+    /// What it is kept in bounds by: the level it runs at and what that leaves open, else the level that is demanded.
+    /// `None` where nothing of the kind is configured.
+    pub sandbox: Option<String>,
 }
 
 impl Status {
@@ -198,6 +201,7 @@ impl Status {
             last_seen: None,
             version_changed: None,
             quarantined: Vec::new(),
+            sandbox: None,
         }
     }
 

@@ -134,6 +134,7 @@ pub fn standing(status: &Status, indent: &str) -> String {
     let mut lines = vec![("state", since(status.state.label(), status.since_micros))];
     let mut say = |what: &'static str, text: Option<String>| lines.extend(text.map(|text| (what, text)));
     say("why", status.reason.as_ref().map(|_| status.sentence()));
+    say("sandbox", status.sandbox.clone());
     say("tools", status.tools_error.as_ref().map(|why| format!("not known: {why}")));
     say("changed", status.version_changed.as_ref().map(|change| format!("version_changed: {}", change.text())));
     say("last error", status.last_error.as_ref().filter(|_| status.state.is_up()).map(past));

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use super::agent::Agent;
 use super::{Context, runtime, show, strict};
+use crate::config::{Config, Server, Transport};
 use crate::ui::{Failure, Report};
 use crate::wire::{self, House, Log, Selection};
 use gate::Code;
@@ -21,6 +22,7 @@ use upstream::Upstream;
 #[command(after_help = "Examples:
   toolgate mcp test github
   toolgate mcp test github --json --timeout 5
+  toolgate mcp test filesystem --sandbox
   toolgate mcp test everything --tool echo --args '{\"message\":\"hi\"}'
   toolgate mcp test github --strict --json | jq '.strict[] | select(.ok | not)'
 
@@ -42,19 +44,26 @@ pub struct TestArgs {
     /// Also ask whether it keeps to what agents rely on: schemas, names, annotations, times, refusals.
     #[arg(long)]
     strict: bool,
+    /// Keep it in the tightest bounds, with no network, unless its `sandbox` says otherwise; as it would run there.
+    #[arg(long)]
+    sandbox: bool,
 }
 
 impl TestArgs {
     /// A plain test of the server `name`.
     pub fn of(name: &str) -> Self {
-        Self { name: name.to_owned(), timeout: None, tool: None, args: "{}".to_owned(), strict: false }
+        let args = "{}".to_owned();
+        Self { name: name.to_owned(), timeout: None, tool: None, args, strict: false, sandbox: false }
     }
 }
 
 /// Tests.
 pub fn run(args: &TestArgs, cx: &Context) -> Result<(), Failure> {
     view::members(args.args.trim()).map_err(|flaw| Failure::new(Code::ArgsInvalid, format!("`--args`: {flaw}")))?;
-    let config = cx.config()?;
+    let mut config = cx.config()?;
+    if args.sandbox {
+        confine(&mut config, &args.name)?;
+    }
     wire::start_logging(&cx.env, &cx.home, Log::Terminal);
     let status = wire::status(&config, &cx.env, None, &args.name);
     let mut test = Test { steps: Vec::new(), strict: Vec::new(), status, refused: None };
@@ -81,6 +90,21 @@ pub fn run(args: &TestArgs, cx: &Context) -> Result<(), Failure> {
             Err(failure.exiting(state.exit()))
         }
         outcome => outcome,
+    }
+}
+
+/// Gives the server bounds where it has none.
+fn confine(config: &mut Config, name: &str) -> Result<(), Failure> {
+    match config.servers.get_mut(name) {
+        Some(Server { transport: Transport::Http(_), .. }) => {
+            let message = format!("`--sandbox`: server `{name}` is no process of ours that could be kept in bounds");
+            Err(Failure::new(Code::Usage, message))
+        }
+        Some(server) => {
+            server.sandbox.get_or_insert_default();
+            Ok(())
+        }
+        None => Ok(()),
     }
 }
 
@@ -139,6 +163,9 @@ impl Test {
         };
         let started = started.map(|revision| format!("speaks {revision}")).map_err(Failure::from);
         self.note("start", begun, started)?;
+        if let Some(bounds) = up.status().sandbox {
+            self.note("sandbox", begun, Ok(bounds))?;
+        }
         let begun = Instant::now();
         let pinged = up.ping().await.map(|_| String::new()).map_err(|fault| gate::Failure::Broke(fault).into());
         self.note("ping", begun, pinged)?;
@@ -205,7 +232,7 @@ impl Test {
     fn step(&self) -> &'static str {
         match self.steps.last().map(|step| step.step) {
             None => "start",
-            Some("start") => "ping",
+            Some("start" | "sandbox") => "ping",
             Some("ping") => "list",
             Some("call") => "strict",
             Some(_) => "call",

@@ -7,6 +7,7 @@
 //! ```
 //! One bad entry harms no other; a mistake names its file, line and column; a secret never prints.
 
+mod bounds;
 mod decisions;
 mod draft;
 mod edit;
@@ -64,7 +65,7 @@ pub use setting::{Setting, SettingError};
 pub use settings::{Effective, settings};
 pub use transport::NO_TRANSPORT;
 pub use types::{
-    ApprovalMode, Broken, Config, Gate, Http, Limits, Origin, Prefix, Profile, ProjectTrust, Protocol, Server,
+    ApprovalMode, Bounds, Broken, Config, Gate, Http, Limits, Origin, Prefix, Profile, ProjectTrust, Protocol, Server,
     ServerLimits, Startup, Stdio, ToolNames, Transport, Trust, Written,
 };
 pub use vault::{Vault, VaultError, vault};

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use gate::policy::Declared;
 
+use super::bounds;
 use super::decisions::{self, Decisions};
 use super::env::Env;
 use super::fields::{Fields, FromNode, Millis};
@@ -20,7 +21,8 @@ use super::types::{ApprovalMode, Gate, Origin, Prefix, Protocol, Server, ServerL
 const TRANSPORT_KEYS: [&str; 2] = ["command", "url"];
 
 /// Keys that Codex does not know. It drops them when it rewrites its file, or refuses to start.
-const OWN_KEYS: [&str; 17] = [
+const OWN_KEYS: [&str; 18] = [
+    "sandbox",
     "startup",
     "protocol",
     "prefix",
@@ -146,6 +148,7 @@ pub(super) fn read(
     let mut warnings = Vec::new();
     let auth_model = decisions::auth(name, &mut fields, &mut warnings)?;
     let transport = transport::read(&mut fields, context.env)?;
+    let sandbox = bounds::read(name, &mut fields, &transport, context)?;
     let (startup_timeout, tool_timeout, written) = timeouts(&mut fields)?;
     let Tools { approvals, settings } = tools(name, &mut fields, &mut warnings)?;
     let Decisions { scope, data, auth_model, audit_sink } =
@@ -180,6 +183,7 @@ pub(super) fn read(
         protocol: fields.or("protocol", Protocol::default())?,
         prefix: fields.or::<Prefix>("prefix", context.gate.prefix)?,
         supports_parallel_tool_calls: fields.or("supports_parallel_tool_calls", false)?,
+        sandbox,
         limits: limits(name, &mut fields, context.limits, &mut warnings)?,
     };
     // Looked at before, where the places of the secrets are known.

@@ -141,8 +141,41 @@ pub struct Server {
     pub prefix: Prefix,
     /// Whether its tools may run at the same time.
     pub supports_parallel_tool_calls: bool,
+    /// What it is kept in, if it is a child process. None: it is supervised, and no more.
+    pub sandbox: Option<Bounds>,
     /// The largest that is accepted from it.
     pub limits: ServerLimits,
+}
+
+/// `[mcp_servers.NAME.sandbox]`: what a server is kept in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bounds {
+    /// The level that has to be reached.
+    pub level: sandbox::Level,
+    /// The lowest level that will do where that cannot be.
+    pub allow_degraded: Option<sandbox::Level>,
+    /// What of the network it may reach.
+    pub net: sandbox::Net,
+    /// What it may read beside the system, its program and its working directory.
+    pub read: Vec<PathBuf>,
+    /// What it may write.
+    pub write: Vec<PathBuf>,
+    /// What it may use up.
+    pub limits: sandbox::Limits,
+}
+
+/// The tightest, which is what a bare `[mcp_servers.NAME.sandbox]` means.
+impl Default for Bounds {
+    fn default() -> Self {
+        Self {
+            level: sandbox::Level::S4,
+            allow_degraded: None,
+            net: sandbox::Net::Off,
+            read: Vec::new(),
+            write: Vec::new(),
+            limits: sandbox::Limits::default(),
+        }
+    }
 }
 
 /// Where a server's entry stands.

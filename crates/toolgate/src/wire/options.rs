@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
-use super::{Selection, System};
+use super::{Selection, System, bounds};
 use crate::config::{self, ApprovalMode, Config, Env, Http, Prefix, Server, Stdio, ToolNames, Transport};
 use crate::ui::Failure;
 use gate::Code;
@@ -132,6 +132,7 @@ pub fn upstream(config: &Config, server: &Server, env: &Env) -> Result<upstream:
 fn child(config: &Config, server: &Server, stdio: &Stdio, env: &Env) -> upstream::Transport {
     let above = std::env::split_paths(env.get(WITHIN).unwrap_or_default());
     let within = std::env::join_paths(above.chain([config.home.clone()])).unwrap_or_default();
+    let bounds = server.sandbox.as_ref().map(|bounds| bounds::profile(config, server, stdio, bounds, env));
     let mut env = config::child_env(server, env);
     env.push((WITHIN.to_owned(), within.to_string_lossy().into_owned()));
     let path = env.iter().find(|(key, _)| key == "PATH").map_or_else(String::new, |(_, path)| path.clone());
@@ -141,7 +142,7 @@ fn child(config: &Config, server: &Server, stdio: &Stdio, env: &Env) -> upstream
         env: env.into_iter().map(|(key, value)| (key.into(), value.into())).collect(),
         cwd: stdio.cwd.clone(),
         path_for_lookup: path.into(),
-        profile: None,
+        profile: bounds.map(Box::new),
     })
 }
 
@@ -271,6 +272,7 @@ fn digest(config: &Config, server: &Server, env: &Env) -> String {
         }
     }
     add(&format!("{:?}", server.protocol));
+    server.sandbox.iter().for_each(|bounds| add(&format!("{bounds:?}")));
     digest.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
 }
 
