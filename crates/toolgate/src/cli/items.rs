@@ -158,19 +158,24 @@ pub fn warn(faults: &Faults, cx: &Context) {
     }
 }
 
-/// Makes sure that the tool `asked` is in the catalog, if any server has it.
+/// Makes sure that the tool `asked` is in the catalog, if the server it is named after has it; where no server's name
+/// stands in front, if any has it. Other servers are left alone, as the gate leaves them.
 ///
 /// # Errors
 /// When nobody has it, and the server it is named after could not be asked: that says more than that it is unknown.
 pub async fn know(house: &House, asked: &str, cx: &Context) -> Result<(), Failure> {
-    let unknown = || house.gate.catalog().resolve(&Face::All, &Target::Tool(asked.into())).is_err();
+    let catalog = house.gate.catalog();
+    let unknown = || catalog.resolve(&Face::All, &Target::Tool(asked.into())).is_err();
     if !unknown() {
         return Ok(());
     }
-    let mut faults = ask_cold(house, cx).await;
-    let name = asked.strip_prefix("mcp__").unwrap_or(asked);
-    faults.retain(|(server, _)| name.strip_prefix(server.as_str()).is_some_and(|tool| tool.starts_with("__")));
-    match faults.pop() {
+    let mut named = catalog.named_in(&Face::All, asked);
+    if named.is_empty() {
+        ask_cold(house, cx).await;
+        return Ok(());
+    }
+    named.retain(|server| catalog.offer(server).is_none());
+    match ask(house, &named, cx).await.pop() {
         Some((_, fault)) if unknown() => Err(gate::Failure::Broke(fault).into()),
         _ => Ok(()),
     }
