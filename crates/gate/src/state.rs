@@ -103,7 +103,7 @@ states! {
         next "work where it is meant for, or widen `scope` of [mcp_servers.NAME]";
     /// It came with a project or plugin that nobody trusted.
     DisabledByTrust = "disabled" because "untrusted", exit 4, Untried, "came with something that is not trusted",
-        next "look at what it runs, `toolgate mcp get NAME`, then trust the project that brought it";
+        next "run `toolgate config trust`: it shows what the project brings, and asks";
     /// Whoever provides it has switched it off.
     DisabledByProvider = "disabled" because "provider", exit 4, Untried, "is switched off by its provider",
         next "see what the provider of NAME asks for";

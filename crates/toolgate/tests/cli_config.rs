@@ -7,6 +7,7 @@ mod common;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
+use common::real::Peers;
 use common::{Setup, TOOLGATE};
 use serde_json::{Value, json};
 use testkit::cli::Home;
@@ -20,6 +21,15 @@ fn listed(home: &Home, args: &[&str]) -> Vec<(String, String)> {
 
 fn pair(name: &str, state: &str) -> (String, String) {
     (name.to_owned(), state.to_owned())
+}
+
+/// Codex itself, where it is installed, reads what was written and means the same by it.
+fn accepted_by_codex(home: &Home) {
+    if let Some(peers) = Peers::with(&[Peers::codex, Peers::node]) {
+        let codex = home.cmd(peers.node(), [peers.codex().as_str(), "mcp", "list", "--json"]).run();
+        assert!(codex.clone().json().as_array().is_some_and(|servers| servers.iter().any(|one| one["name"] == "own")));
+        assert!(!codex.stderr.contains("trust"), "{codex:?}");
+    }
 }
 
 #[test]
@@ -45,6 +55,11 @@ fn a_project_is_listed_shown_trusted_and_forgotten_again() {
     home.cmd(TOOLGATE, ["mcp", "tools", "--json"]).run().ok();
     assert!(!log.exists(), "nothing of the project ran");
 
+    let enabled = home.cmd(TOOLGATE, ["mcp", "enable", "fx"]).run();
+    assert_eq!(enabled.status, Some(1));
+    assert!(enabled.stderr.contains("'fx' stays disabled: it came with a project that is not trusted"), "{enabled:?}");
+    assert!(!home.codex().join("toolgate.toml").exists());
+
     let trusted = home.cmd(TOOLGATE, ["config", "trust", "--yes"]).run();
     assert!(
         trusted.stderr.contains("fixture-hostile") && trusted.stderr.contains("gets your variables GITHUB_TOKEN"),
@@ -55,6 +70,7 @@ fn a_project_is_listed_shown_trusted_and_forgotten_again() {
     assert!(after.starts_with(before) && after.ends_with("]\ntrust_level = \"trusted\"\n"), "{after}");
     let again = home.cmd(TOOLGATE, ["config", "trust", "--yes", "--json"]).run().json();
     assert_eq!((&again["changed"], &again["servers"][0]["variables"]), (&json!(false), &json!(["GITHUB_TOKEN"])));
+    accepted_by_codex(&home);
     let called = home.cmd(TOOLGATE, ["mcp", "test", "fx", "--json"]).run();
     assert_eq!(called.status, Some(0), "{called:?}");
     assert!(log.exists());

@@ -27,6 +27,9 @@ pub struct SwitchArgs {
 pub fn run(args: &SwitchArgs, on: bool, cx: &Context) -> Result<(), Failure> {
     let config = cx.files()?;
     let servers: Vec<&Server> = args.names.iter().map(|name| known(name, &config)).collect::<Result<_, _>>()?;
+    if let Some(barred) = servers.iter().find_map(|server| untrusted(server).filter(|_| on)) {
+        return Err(barred);
+    }
     let wrong = servers.iter().filter(|server| wants_edit(server, on));
     let wanted: Vec<_> = wrong.map(|server| (server.name.as_str(), Setting::flag("enabled", on))).collect();
     let now = amend(&wanted, cx)?.config;
@@ -48,6 +51,13 @@ pub fn run(args: &SwitchArgs, on: bool, cx: &Context) -> Result<(), Failure> {
 
 fn known<'a>(name: &str, config: &'a Config) -> Result<&'a Server, Failure> {
     config.servers.get(name).ok_or_else(|| unknown_server(name, config))
+}
+
+/// What nobody trusts is not switched on one by one, and nothing is written for it.
+fn untrusted(server: &Server) -> Option<Failure> {
+    let barred = server.barred.as_ref().filter(|barred| barred.reason == "untrusted")?;
+    let failure = Failure::new(Code::PolicyDenied, format!("'{}' stays disabled: {}", server.name, barred.why));
+    Some(failure.hint("`toolgate config trust` shows what the project brings, and asks"))
 }
 
 /// A barred server is disabled whatever its entry says, so what that says is written in any case.

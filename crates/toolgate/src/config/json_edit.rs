@@ -15,7 +15,7 @@ use crate::jsonc::Doc;
 pub(super) fn apply(text: &str, edits: &[Edit]) -> Result<String, EditError> {
     let empty = text.trim().is_empty();
     let start = if empty { "{}\n" } else { text };
-    let edited = edits.iter().try_fold(start.to_owned(), |text, edit| one(text, edit))?;
+    let edited = edits.iter().try_fold(start.to_owned(), one)?;
     Ok(if empty && edited == start { text.to_owned() } else { edited })
 }
 

@@ -133,7 +133,7 @@ fn unfit(metadata: &fs::Metadata) -> Option<String> {
 pub(super) fn barred() -> Barred {
     Barred {
         rule: "trust".to_owned(),
-        why: "it came with a project that is not trusted; see `toolgate config trust`".to_owned(),
+        why: "it came with a project that is not trusted".to_owned(),
         reason: "untrusted",
     }
 }

@@ -211,6 +211,8 @@ impl Resolving {
             return;
         }
         let adds_only = !defines_transport(&entry.node);
+        let only_switches = entry.origin.source == Source::Toolgate
+            && matches!(&entry.node.value, Value::Table(table) if table.keys().eq(["enabled"]));
         if entry.origin.source == Source::Project {
             return self.projects_server(name, entry, context);
         }
@@ -229,9 +231,13 @@ impl Resolving {
             }
             Err(mut problem) => {
                 let others = names.iter().map(String::as_str).filter(|other| *other != name);
-                if adds_only && let Some(hint) = similar(name, others) {
-                    problem.hint = Some(hint);
+                let meant = similar(name, others).filter(|_| adds_only);
+                if only_switches && meant.is_none() {
+                    // It is meant for a server that some project brings, and this is another.
+                    let message = format!("`mcp_servers.{name}` switches a server that is not here");
+                    return self.lints.push(Problem::new(&problem.place, message));
                 }
+                problem.hint = meant.or(problem.hint);
                 self.spoil(ServerError { name: name.to_owned(), problem });
             }
         }
@@ -256,8 +262,11 @@ impl Resolving {
         self.warnings.extend(warnings);
     }
 
-    /// A project cannot govern; whoever tries is told so.
+    /// A project cannot govern; whoever trusts one that tries is told so.
     fn not_of_a_project(&mut self, layers: &[Layer]) {
+        if !self.trusted {
+            return;
+        }
         let keys = layers.iter().filter(|layer| layer.source == Source::Project).flat_map(|layer| &layer.table);
         for (key, node) in keys.filter(|(key, _)| SECTIONS.contains(&key.as_str())) {
             self.warnings.push(Problem::new(&node.place, format!("`{key}` is not taken from a project")));

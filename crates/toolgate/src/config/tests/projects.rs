@@ -183,6 +183,10 @@ fn a_user_can_switch_a_server_of_a_project_off() {
         .trusted("");
     let server = setup.read().servers["evil"].clone();
     assert_eq!((server.enabled, server.barred, server.origin.source), (false, None, Source::Project));
+    // Elsewhere there is no such server, and that is no mistake.
+    let elsewhere = setup.read_in("home", &[]);
+    assert_eq!((elsewhere.bad.as_slice(), elsewhere.warnings.as_slice()), (&[][..], &[][..]));
+    assert_eq!(elsewhere.lints[0].message, "`mcp_servers.evil` switches a server that is not here");
 }
 
 #[test]
