@@ -125,7 +125,10 @@ fn build_all(
     }
     let servers = select(config, env, selection)?;
     let mut plan = Plan::new(config, servers, env, own);
-    if let (Selection::Only(_), Some(failure)) = (selection, plan.left_out.pop()) {
+    // Among many one that cannot be used harms no other; alone it is the failure.
+    if matches!(selection, Selection::Only(_))
+        && let Some(failure) = plan.left_out.pop()
+    {
         return Err(failure);
     }
     let masks = Arc::new(plan.masks(config)?);
