@@ -23,7 +23,7 @@ pub use govern::{Approver, desk, http_approver, lock_failure};
 pub use known::{Known, imagined};
 pub use live::{Live, Reloaded, Trouble};
 pub use logging::{Log, log_file, log_tail, start_logging};
-pub use options::{has_token, is_ourselves, is_within, login_of};
+pub use options::{has_token, is_ourselves, is_within, login_of, no_transport};
 pub use reload::Keeper;
 pub use requesters::ancestors;
 pub use settle::settled;

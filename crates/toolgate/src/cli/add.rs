@@ -187,11 +187,25 @@ fn announce(args: &AddArgs, server: &Server, cx: &Context) {
     let what = match &server.transport {
         Transport::Stdio(_) => "will run",
         Transport::Http(_) => "will connect to",
+        Transport::Declared => return declared(server, cx),
     };
     cx.ui.status(&format!("{what}: {reach}"));
     cx.ui.status("it gets what your agent sends to its tools; a command also has all your rights");
     if let Some(hint) = super::show::known_pitfall(server) {
         cx.ui.hint(hint);
+    }
+}
+
+/// Tells of tools that are only declared.
+fn declared(server: &Server, cx: &Context) {
+    for tool in &server.declared {
+        match &tool.exec {
+            Some(words) => {
+                let words = shlex::try_join(words.iter().map(String::as_str)).unwrap_or_else(|_| words.join(" "));
+                cx.ui.status(&format!("a call of {} will run: {words}", tool.name));
+            }
+            None => cx.ui.status(&format!("nothing runs {}: it is listed, and cannot be called", tool.name)),
+        }
     }
 }
 
@@ -268,7 +282,7 @@ impl Plan {
             _ if args.gate_only => Source::Toolgate,
             Some(home @ (Source::Json | Source::Toolgate)) => home,
             _ if address => Source::Json,
-            _ if sse || draft.has_references() => Source::Toolgate,
+            _ if sse || server.transport == Transport::Declared || draft.has_references() => Source::Toolgate,
             _ => Source::Codex,
         }
     }

@@ -6,6 +6,7 @@ use clap::Args;
 
 use super::agent::{Agent, Answer};
 use super::asked::Person;
+use super::declared;
 use super::given::{Consent, Given};
 use super::visit::visit_with;
 use super::{Context, content, runtime};
@@ -47,6 +48,7 @@ pub struct CallArgs {
 pub fn run(args: &CallArgs, cx: &Context) -> Result<(), Failure> {
     let arguments = args.given.text()?;
     let config = cx.config()?;
+    declared::callable(&config, &args.tool)?;
     let (person, approver) = args.consent.given(&config, cx)?;
     let answer = visit_with(&config, cx, &Selection::Enabled, approver, async |house| {
         let answer = call(args, &arguments, cx, house, person).await;

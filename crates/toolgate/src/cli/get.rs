@@ -121,6 +121,9 @@ impl One<'_> {
                 ("cwd", dash(stdio.cwd.as_ref().map(|cwd| cwd.display().to_string()).unwrap_or_default())),
                 ("env", self.shown.env(stdio)),
             ],
+            Transport::Declared => {
+                vec![("transport", "declared".to_owned()), ("tools", show::declared(self.server))]
+            }
             Transport::Http(http) => {
                 let named = http.env_headers.iter().map(|(name, key)| format!("{name}={key}"));
                 let helper = http.headers_helper.as_ref().map(|_| "<redacted>".to_owned());

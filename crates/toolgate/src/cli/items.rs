@@ -7,6 +7,7 @@ use clap::{Args, ValueEnum};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use super::declared;
 use super::visit::visit;
 use super::{Context, content, runtime};
 use crate::config::{Prefix, ToolNames};
@@ -99,10 +100,16 @@ pub fn resources(args: &ResourcesArgs, cx: &Context) -> Result<(), Failure> {
 
 fn list(which: &Which, kind: ItemKind, cx: &Context) -> Result<(), Failure> {
     let config = cx.config()?;
+    let name = which.name.as_deref();
+    let declared = if kind == ItemKind::Tool { declared::rows(&config, name) } else { Vec::new() };
+    if name.is_some_and(|name| declared::is_alone(&config, name)) {
+        return cx.ui.report(&List { kind, items: declared, faults: Vec::new() });
+    }
     visit(&config, cx, &which.selection(), async |house| {
         let faults = which.ask(house, cx).await;
         let (_, items) = house.gate.visible(&Face::All, kind);
-        let report = List { kind, items: items.iter().map(|item| Row::of(item, house)).collect(), faults };
+        let items = items.iter().map(|item| Row::of(item, house)).chain(declared).collect();
+        let report = List { kind, items, faults };
         cx.ui.report(&report)?;
         which.judge(report.faults, cx)
     })
@@ -260,6 +267,9 @@ pub struct Row {
     /// What a call of it needs: `allow` or `ask`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub decision: Option<&'static str>,
+    /// Whether it is only declared, and no server has it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub declared: bool,
     /// Its definition as the server sent it, masked.
     pub definition: Box<RawValue>,
 }
@@ -273,6 +283,7 @@ impl Row {
             server: item.server.to_string(),
             raw_name: house.gate.masks().text(&item.raw).into_owned(),
             decision: (item.kind == ItemKind::Tool).then(|| house.gate.decision_word(item)),
+            declared: false,
             definition: RawValue::from_string(definition).unwrap_or_default(),
         }
     }
@@ -361,6 +372,7 @@ impl Report for List {
             let middle = match row.decision {
                 Some("allow") => "unasked".to_owned(),
                 Some(_) => "needs approval".to_owned(),
+                None if row.declared => "declared".to_owned(),
                 None => row.server.clone(),
             };
             table.row([row.name.clone(), middle, row.describe()]);

@@ -185,8 +185,10 @@ impl Report for List<'_> {
         }
         let mut stdio = self.columns(&["Name", "Command", "Args", "Env", "Cwd"]);
         let mut http = self.columns(&["Name", "Url", "Bearer Token Env Var"]);
+        let mut declared = self.columns(&["Name", "Declared Tools"]);
         for server in self.config.servers.values() {
             match &server.transport {
+                Transport::Declared => declared.row(self.row(server, vec![show::declared(server)])),
                 Transport::Stdio(child) => stdio.row(self.row(server, self.stdio(child))),
                 Transport::Http(address) => {
                     let token = dash(address.bearer_token_env_var.clone().unwrap_or_default());
@@ -199,7 +201,8 @@ impl Report for List<'_> {
             bad.row([error.name.clone(), "invalid".to_owned(), self.state(&error.name), error.problem.to_string()]);
         }
         let text = if self.as_codex() { Table::padded } else { Table::text };
-        let mut parts: Vec<_> = [stdio, http, bad].iter().filter(|table| !table.is_empty()).map(text).collect();
+        let mut parts: Vec<_> =
+            [stdio, http, declared, bad].iter().filter(|table| !table.is_empty()).map(text).collect();
         parts.extend(self.verbose.then(|| self.reports()));
         parts.join("\n")
     }

@@ -19,6 +19,7 @@ mod configure;
 mod connect;
 mod content;
 mod context;
+mod declared;
 mod demo;
 mod describe;
 mod features;

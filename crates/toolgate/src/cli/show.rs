@@ -80,6 +80,10 @@ impl Shown<'_> {
                 "env_http_headers": (!http.env_headers.is_empty()).then_some(&http.env_headers),
                 "http_headers_helper": http.headers_helper.as_ref().map(|_| "<redacted>"),
             }),
+            Transport::Declared => json!({
+                "type": "declared",
+                "tools": server.declared.iter().map(|tool| &tool.name).collect::<Vec<_>>(),
+            }),
         }
     }
 
@@ -107,6 +111,7 @@ impl Shown<'_> {
                 shlex::try_join(words.iter().map(String::as_str)).unwrap_or_else(|_| words.join(" "))
             }
             Transport::Http(http) => self.url(http),
+            Transport::Declared => declared(server),
         }
     }
 }
@@ -160,6 +165,11 @@ fn since(text: String, micros: Option<u64>) -> String {
 pub fn moment(micros: u64) -> String {
     let seconds = i64::try_from(micros / 1_000_000).unwrap_or(i64::MAX);
     jiff::Timestamp::from_second(seconds).map_or_else(|_| "-".to_owned(), |time| time.to_string())
+}
+
+/// The names of the tools that an entry declares.
+pub fn declared(server: &Server) -> String {
+    server.declared.iter().map(|tool| tool.name.as_str()).collect::<Vec<_>>().join(", ")
 }
 
 /// A timeout as Codex shows it: only when it was written.

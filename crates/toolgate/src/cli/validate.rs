@@ -85,6 +85,7 @@ fn transport(server: &Server) -> &'static str {
         Transport::Stdio(_) => "stdio",
         Transport::Http(http) if http.sse => "sse",
         Transport::Http(_) => "streamable_http",
+        Transport::Declared => "declared",
     }
 }
 

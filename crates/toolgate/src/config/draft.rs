@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use toml_edit::{Array, InlineTable, Item};
 
+use super::declared;
 use super::env::Env;
 use super::node::{self, Node, Table, Value};
 use super::place::{Place, Problem, ServerError, Source};
@@ -158,8 +159,10 @@ pub fn check_name(name: &str) -> Result<(), String> {
 /// # Errors
 /// No JSON (with line and column), or not of that shape (with a JSON pointer).
 pub fn drafts_from_json(document: &str, text: &str, name: Option<&str>) -> Result<Vec<Draft>, Problem> {
-    let root = serde_json::from_str(text).map_err(|error| not_json(document, &error))?;
-    let root = node::from_json(Place::Json { document: document.into(), pointer: String::new() }, root);
+    let mut root = serde_json::from_str(text).map_err(|error| not_json(document, &error))?;
+    let place = Place::Json { document: document.into(), pointer: String::new() };
+    declared::expand(&mut root, &place)?;
+    let root = node::from_json(place, root);
     let place = root.place.clone();
     let Value::Table(mut table) = root.value else {
         return Err(Problem::new(&place, format!("invalid type: {}, expected an object", root.value.kind())));

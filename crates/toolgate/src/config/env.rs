@@ -109,6 +109,7 @@ pub fn secrets(server: &Server, env: &Env) -> Vec<Secret> {
     match &server.transport {
         Transport::Stdio(stdio) => found.stdio(stdio, env),
         Transport::Http(http) => found.http(http, env),
+        Transport::Declared => {}
     }
     found.0.into_iter().map(Secret::new).collect()
 }

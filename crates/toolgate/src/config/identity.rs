@@ -121,6 +121,8 @@ pub fn identity_line(server: &Server) -> String {
     let identity = match &server.transport {
         Transport::Stdio(stdio) => format!("command = {:?}", stdio.command),
         Transport::Http(http) => format!("url = {:?}", http.url.to_string()),
+        // No list can allow a server that is none.
+        Transport::Declared => String::new(),
     };
     format!("[mcp_servers.{:?}]\nidentity = {{ {identity} }}", server.name)
 }

@@ -9,6 +9,7 @@
 
 mod bounds;
 mod decisions;
+mod declared;
 mod draft;
 mod edit;
 mod env;
@@ -43,6 +44,7 @@ mod write;
 mod tests;
 
 pub use decisions::UNDECIDED;
+pub use declared::DeclaredTool;
 pub use draft::{Draft, check_name, drafts_from_json, drafts_from_toml};
 pub use edit::{Edit, EditError, apply as apply_edits};
 pub use env::{Env, child_env, secrets};

@@ -146,6 +146,7 @@ pub fn variables(server: &Server) -> Vec<String> {
             let named = http.env_headers.values().chain(&http.bearer_token_env_var);
             (texts.collect(), named.cloned().collect())
         }
+        Transport::Declared => (Vec::new(), Vec::new()),
     };
     found.extend(texts.into_iter().flat_map(named));
     found.sort();
@@ -261,6 +262,7 @@ impl<'a> Resolving<'a> {
                     *secret = Secret::new(self.text("oauth.client_secret", secret.expose())?);
                 }
             }
+            Transport::Declared => {}
         }
         Ok(())
     }

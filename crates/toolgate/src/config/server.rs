@@ -7,6 +7,7 @@ use gate::policy::Declared;
 
 use super::bounds;
 use super::decisions::{self, Decisions};
+use super::declared;
 use super::env::Env;
 use super::fields::{Fields, FromNode, Millis};
 use super::govern::{Data, PolicySettings, ToolSettings};
@@ -21,7 +22,7 @@ use super::types::{ApprovalMode, Gate, Origin, Prefix, Protocol, Server, ServerL
 const TRANSPORT_KEYS: [&str; 2] = ["command", "url"];
 
 /// Keys that Codex does not know. It drops them when it rewrites its file, or refuses to start.
-const OWN_KEYS: [&str; 18] = [
+const OWN_KEYS: [&str; 19] = [
     "sandbox",
     "startup",
     "protocol",
@@ -39,6 +40,7 @@ const OWN_KEYS: [&str; 18] = [
     "data",
     "audit",
     "allow_inline_secrets",
+    declared::KEY,
     "oauth_registration",
 ];
 
@@ -147,7 +149,8 @@ pub(super) fn read(
     let mut fields = Fields::of(format!("mcp_servers.{name}"), node)?;
     let mut warnings = Vec::new();
     let auth_model = decisions::auth(name, &mut fields, &mut warnings)?;
-    let transport = transport::read(&mut fields, context.env)?;
+    let declared = declared::read(&mut fields)?;
+    let transport = transport::read(&mut fields, &declared, context.env)?;
     let sandbox = bounds::read(name, &mut fields, &transport, context)?;
     let (startup_timeout, tool_timeout, written) = timeouts(&mut fields)?;
     let Tools { approvals, settings } = tools(name, &mut fields, &mut warnings)?;
@@ -164,6 +167,7 @@ pub(super) fn read(
         barred,
         required: fields.or("required", false)?,
         transport,
+        declared,
         startup: fields.or::<Startup>("startup", context.gate.startup)?,
         startup_timeout,
         tool_timeout,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use super::declared::DeclaredTool;
 use super::env::Env;
 use super::fields::{Fields, FromNode, Kind};
 use super::node::{Node, Value};
@@ -32,16 +33,21 @@ const HTTP_KEYS: [&str; 11] = [
 pub const NO_TRANSPORT: &str = "invalid transport";
 
 /// Takes the transport's keys; a key of the other transport is refused by its name.
-pub(super) fn read(fields: &mut Fields, env: &Env) -> Result<Transport, Problem> {
+pub(super) fn read(fields: &mut Fields, declared: &[DeclaredTool], env: &Env) -> Result<Transport, Problem> {
     let place = fields.place().clone();
     let kind = fields.either::<Kind>("transport", "type")?;
     let inferred = match kind {
         Some(kind) => kind,
         None if fields.has("command") => Kind::Stdio,
         None if fields.has("url") => Kind::StreamableHttp,
+        None if !declared.is_empty() => return alone(fields),
         None => return Err(Problem::new(&place, NO_TRANSPORT).hint("set `command` or `url`")),
     };
     refuse_bearer_token(fields, inferred)?;
+    if let Some(tool) = declared.iter().find(|tool| tool.exec.is_some()) {
+        let message = format!("`exec` of the tool `{}`: the server that is reached runs its tools itself", tool.name);
+        return Err(Problem::new(&place, message).hint("take `exec` out, or `command` and `url`"));
+    }
     if inferred == Kind::Stdio {
         refuse(fields, &HTTP_KEYS, "stdio")?;
         stdio(fields, env).map(Transport::Stdio)
@@ -49,6 +55,13 @@ pub(super) fn read(fields: &mut Fields, env: &Env) -> Result<Transport, Problem>
         refuse(fields, &STDIO_KEYS, "streamable_http")?;
         http(fields, inferred == Kind::Sse).map(Transport::Http)
     }
+}
+
+/// Declared tools alone. What would say how to reach a server says nothing here.
+fn alone(fields: &Fields) -> Result<Transport, Problem> {
+    refuse(fields, &STDIO_KEYS, "declared tools")?;
+    refuse(fields, &HTTP_KEYS, "declared tools")?;
+    Ok(Transport::Declared)
 }
 
 fn refuse(fields: &Fields, keys: &[&str], transport: &str) -> Result<(), Problem> {

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::declared::DeclaredTool;
 use super::govern::{Approvals, Audit, AuthModel, Barred, Data, PolicySettings, Scope, ServerData, ToolSettings};
 use super::oauth::OAuth;
 use super::place::{Place, Problem, ServerError, Source};
@@ -103,6 +104,8 @@ pub struct Server {
     pub required: bool,
     /// How it is reached.
     pub transport: Transport,
+    /// The tools that its entry says it has.
+    pub declared: Vec<DeclaredTool>,
     /// When it is started.
     pub startup: Startup,
     /// How long starting, handshake and first list may take.
@@ -207,6 +210,8 @@ pub enum Transport {
     Stdio(Stdio),
     /// An HTTP address.
     Http(Http),
+    /// In no way: its entry declares tools, and that is all there is of it.
+    Declared,
 }
 
 /// A child process that speaks on its standard streams.

@@ -101,6 +101,7 @@ pub fn upstream(config: &Config, server: &Server, env: &Env) -> Result<upstream:
     let transport = match &server.transport {
         Transport::Stdio(stdio) => child(config, server, stdio, env),
         Transport::Http(http) => address(config, server, http, env)?,
+        Transport::Declared => return Err(no_transport(server)),
     };
     let limits = mcp::Limits {
         frame_bytes: server.limits.max_message_bytes,
@@ -127,6 +128,13 @@ pub fn upstream(config: &Config, server: &Server, env: &Env) -> Result<upstream:
         config_digest: digest(config, server, env),
         limits,
     })
+}
+
+/// Why a server whose tools are only declared cannot be called.
+pub fn no_transport(server: &Server) -> Failure {
+    let message = format!("server '{}' declares tools but has no command, url or handler", server.name);
+    let hint = format!("say how to reach it, `toolgate mcp configure {} command=…` or `url=…`", server.name);
+    Failure::new(gate::State::NoTransport.code(), message).hint(hint)
 }
 
 fn child(config: &Config, server: &Server, stdio: &Stdio, env: &Env) -> upstream::Transport {
@@ -270,6 +278,7 @@ fn digest(config: &Config, server: &Server, env: &Env) -> String {
                 add(value.expose());
             });
         }
+        Transport::Declared => {}
     }
     add(&format!("{:?}", server.protocol));
     server.sandbox.iter().for_each(|bounds| add(&format!("{bounds:?}")));

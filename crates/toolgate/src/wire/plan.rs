@@ -2,7 +2,7 @@
 //! one that goes on by something new.
 
 use super::{Selection, govern, options};
-use crate::config::{Config, Env, Server};
+use crate::config::{Config, Env, Server, Transport};
 use crate::ui::Failure;
 use gate::{Code, Masks, Secret};
 
@@ -58,6 +58,7 @@ pub fn select<'a>(config: &'a Config, env: &Env, selection: &Selection) -> Resul
         // Codex's file may hold an entry for this gate, for Codex's use. It is none of the servers behind it.
         Selection::Enabled => {
             let ours = |server: &&Server| server.enabled && !options::is_ourselves(server, env);
+            let ours = |server: &&Server| ours(server) && server.transport != Transport::Declared;
             Ok(config.servers.values().filter(ours).collect())
         }
         Selection::Builtin => Ok(Vec::new()),

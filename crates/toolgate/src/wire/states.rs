@@ -73,6 +73,10 @@ fn at_rest(config: &Config, server: &Server, env: &Env) -> Status {
     if let Some((state, reason)) = off(server, env) {
         return status.in_state(state, reason);
     }
+    if server.transport == Transport::Declared {
+        let why = "declares tools but has no command, url or handler".to_owned();
+        return status.in_state(State::NoTransport, Some(why)).with_next(options::no_transport(server).hint);
+    }
     let link = match options::upstream(config, server, env) {
         Ok(link) => link,
         Err(failure) => {
@@ -112,7 +116,7 @@ fn unset_token(server: &Server, env: &Env) -> Option<String> {
 pub fn auth(config: &Config, server: &Server, env: &Env) -> Auth {
     let expanded = crate::config::expanded(server, env);
     match &expanded.as_ref().unwrap_or(server).transport {
-        Transport::Stdio(_) => Auth::Unsupported,
+        Transport::Stdio(_) | Transport::Declared => Auth::Unsupported,
         Transport::Http(http) if options::has_token(http) => Auth::BearerToken,
         Transport::Http(http) => {
             let now = System.wall_micros() / 1000;

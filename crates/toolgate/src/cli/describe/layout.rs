@@ -205,7 +205,8 @@ mod tests {
 
     fn row(name: &str, decision: Option<&'static str>, definition: Value) -> Row {
         let definition = RawValue::from_string(definition.to_string()).unwrap();
-        Row { name: name.to_owned(), server: "s".to_owned(), raw_name: name.to_owned(), decision, definition }
+        let (name, server) = (name.to_owned(), "s".to_owned());
+        Row { raw_name: name.clone(), name, server, decision, declared: false, definition }
     }
 
     fn description() -> Description {
