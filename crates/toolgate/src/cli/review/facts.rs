@@ -153,6 +153,7 @@ impl Facts<'_> {
                     format!("; variables: {}", names.collect::<Vec<_>>().join(", "))
                 }
             },
+            Transport::Declared => "; nothing runs".to_owned(),
         };
         (self.server.auth_model != AuthModel::None, format!("{}{credential}", self.server.auth_model.word()))
     }
@@ -183,6 +184,7 @@ impl Facts<'_> {
         let rights = match &self.server.transport {
             Transport::Stdio(_) => "; a process with all your rights",
             Transport::Http(_) => "; it gets what is sent to its tools",
+            Transport::Declared => "; nothing runs",
         };
         let place = super::super::show::origin(self.server);
         for (check, detail) in [
