@@ -107,7 +107,7 @@ pub(super) fn has_references(key: &str, node: &Node) -> bool {
 }
 
 /// Settings in which references are resolved.
-const WITH_REFERENCES: [&str; 7] = ["command", "args", "env", "cwd", "url", "http_headers", "headers"];
+const WITH_REFERENCES: [&str; 8] = ["command", "args", "env", "cwd", "url", "http_headers", "headers", "oauth"];
 
 /// Whether Codex would stumble over this setting: a key it does not know, or the approval mode `deny`.
 pub(super) fn is_own_key(key: &str, node: &Node) -> bool {

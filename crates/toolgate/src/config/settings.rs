@@ -176,6 +176,7 @@ fn is_secret(path: &[&str]) -> bool {
     match path {
         ["mcp_servers", _, "env" | "http_headers" | "headers", ..] => true,
         ["mcp_servers", _, "http_headers_helper" | "bearer_token", ..] => true,
+        ["mcp_servers", _, "oauth", key, ..] => looks_secret(key),
         ["mcp_servers", _, key, ..] => !server::is_known(key) && looks_secret(key),
         _ => false,
     }

@@ -122,6 +122,7 @@ fn an_entry_of_one_line_gets_every_default() {
             protocol: Auto,
             prefix: Always,
             supports_parallel_tool_calls: false,
+            sandbox: None,
             limits: ServerLimits {
                 max_message_bytes: 16777216,
                 max_concurrent_calls: 64,
@@ -301,6 +302,7 @@ fn every_key_of_any_server_is_read() {
             protocol: Modern,
             prefix: Never,
             supports_parallel_tool_calls: true,
+            sandbox: None,
             limits: ServerLimits {
                 max_message_bytes: 16777216,
                 max_concurrent_calls: 64,

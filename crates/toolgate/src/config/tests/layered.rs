@@ -146,6 +146,9 @@ fn every_setting_tells_where_it_was_written() {
         mcp_servers.a.url = "http://u:*****@codex" | codex config.toml:2:1 config.json:1:24
     "#]]
     .assert_eq(&text.replace(&format!("{}/", home.path().display()), ""));
+    let own = "[mcp_servers.a]\nurl = 'http://h'\noauth = { client_id = 'me', client_secret = 'hunter22' }\nbearer_token = 'hunter22'\napi_key = 'hunter22'\n";
+    let masked = settings(&Layers::from_texts("", own, &[]).unwrap(), false);
+    assert!(masked.iter().all(|setting| !setting.text.contains("hunter22")), "{masked:?}");
     let clear = settings(&layers, true);
     assert!(clear.iter().any(|setting| setting.value == "http://u:pw@codex"));
 }
