@@ -42,6 +42,9 @@ pub(super) fn draught(
         }
     }
     draught.notes.extend(elsewhere(ask.client, &doc));
+    if !known && !ask.each {
+        draught.notes.extend(seen_too(ask.client, &draught.moved, gate));
+    }
     draught.text = if ask.each { each(ask, &doc, &mut draught)? } else { one(ask, &doc, known, &mut draught)? };
     if draught.text.is_none() {
         draught.text = before.map(str::to_owned);
@@ -170,6 +173,16 @@ fn reference(client: Client, name: &str, env: &Env) -> Result<String, String> {
         (Client::ClaudeCode, None) if plain => Ok(format!("${{env:{name}}}")),
         _ => unknown(),
     }
+}
+
+/// Servers the client had not, and has with the one entry for all.
+fn seen_too(client: Client, moved: &[Moved], gate: &GateFile) -> Option<String> {
+    let own = |name: &str| moved.iter().any(|moved| moved.gate == name);
+    let servers = gate.config.servers.values().filter(|server| server.enabled && !own(&server.name));
+    let names: Vec<_> = servers.map(|server| server.name.as_str()).collect();
+    let way = "`--each` gives it its own alone";
+    (!names.is_empty())
+        .then(|| format!("{} will see these servers of the gate too: {}; {way}", client.title(), names.join(", ")))
 }
 
 /// Servers of the same client that stand in other places.

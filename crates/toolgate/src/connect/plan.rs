@@ -110,7 +110,7 @@ pub fn plan(ask: &Ask<'_>) -> Result<Plan, ConnectError> {
     let mut excluded = BTreeMap::new();
     loop {
         let (plan, config) = attempt(ask, &excluded)?;
-        let bad = |moved: &&Moved| !excluded.contains_key(&moved.name) && config.servers.get(&moved.gate).is_none();
+        let bad = |moved: &&Moved| !excluded.contains_key(&moved.name) && !config.servers.contains_key(&moved.gate);
         let Some(moved) = plan.moved.iter().find(bad) else {
             return Ok(plan);
         };

@@ -623,6 +623,29 @@ fn what_the_gate_cannot_stand_in_for_stays_with_a_reason() {
 }
 
 #[test]
+fn what_a_client_will_see_beyond_its_own_is_said() {
+    let json = r#"{"mcpServers": {"files": {"command": "npx"}}}"#;
+    let home = Home::with(Client::Cursor, json);
+    fs::write(home.own(), "[mcp_servers.more]\ncommand = \"m\"\n[mcp_servers.off]\ncommand = \"m\"\nenabled = false\n")
+        .unwrap();
+    said(
+        &home,
+        Client::Cursor,
+        &expect![[r#"
+        files -> files
+        note: Cursor will see these servers of the gate too: more; `--each` gives it its own alone
+    "#]],
+    );
+    said(
+        &Home { each: true, ..home },
+        Client::Cursor,
+        &expect![[r#"
+        files -> files
+    "#]],
+    );
+}
+
+#[test]
 fn codexs_entries_that_cannot_move_stay_with_a_reason() {
     let home = Home::with(
         Client::Codex,

@@ -60,8 +60,8 @@ impl Scan<'_> {
             let rest = &self.text[self.at..];
             if rest.starts_with("//") {
                 self.at += rest.find('\n').unwrap_or(rest.len());
-            } else if rest.starts_with("/*") {
-                let Some(end) = rest[2..].find("*/") else {
+            } else if let Some(block) = rest.strip_prefix("/*") {
+                let Some(end) = block.find("*/") else {
                     return self.wrong("this comment is not closed");
                 };
                 self.at += end + 4;

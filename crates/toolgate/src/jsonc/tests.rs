@@ -318,7 +318,7 @@ fn text() -> impl Strategy<Value = String> {
         .prop_map(|(mark, a, value, b)| format!("{}{a}{value}{b}", if mark { "\u{feff}" } else { "" }))
 }
 
-fn objects<'a>(node: &'a Node, path: &[String], found: &mut Vec<Vec<String>>) {
+fn objects(node: &Node, path: &[String], found: &mut Vec<Vec<String>>) {
     if node.is_object() {
         found.push(path.to_vec());
     }
