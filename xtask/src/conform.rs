@@ -1,9 +1,11 @@
 //! Runs the official MCP conformance suite, cell by cell.
 //!
 //! A cell is one way to reach the fixture through toolgate: a transport and an era. What is known
-//! to fail in a cell is listed, with the reason, in `conformance/CELL.yml`; that list may only shrink.
+//! to fail in a cell is listed, with the reason, in `conformance/CELL.yml`; that list may only shrink. Where clients log
+//! in nothing may fail.
 
 mod cell;
+mod logins;
 mod subject;
 mod suite;
 
@@ -27,6 +29,9 @@ pub struct Flags {
     /// Test the fixture itself, without toolgate in between. Takes the HTTP cells.
     #[arg(long)]
     direct: bool,
+    /// Run the scenarios in which toolgate logs in, and no cell that is not named.
+    #[arg(long, conflicts_with = "direct")]
+    logins: bool,
     /// The cargo profile of the programs under test.
     #[arg(long, default_value = "quick")]
     profile: String,
@@ -52,10 +57,17 @@ pub fn run(flags: &Flags) -> Result<(), Failure> {
     for cell in cells(flags) {
         say(&format!("{cell}: {}", cell.requirements()));
         let report = run_cell(cell, flags.direct, &programs, &suite, &root);
-        rows.push((cell, report));
+        rows.push(Row { name: cell.to_string(), requirements: cell.requirements(), report });
+    }
+    if flags.logins || (flags.only.is_empty() && !flags.direct) {
+        for requirements in logins::REVISIONS {
+            say(&format!("logins: {requirements}"));
+            let report = logins::run(requirements, &programs, &suite);
+            rows.push(Row { name: "logins".to_owned(), requirements, report });
+        }
     }
     print(&rows)?;
-    let all_good = rows.iter().all(|(_, report)| report.as_ref().is_ok_and(Report::is_as_expected));
+    let all_good = rows.iter().all(|row| row.report.as_ref().is_ok_and(Report::is_as_expected));
     if all_good { Ok(()) } else { Err("not as expected".into()) }
 }
 
@@ -69,11 +81,11 @@ pub fn run_or_skip() -> Result<(), Failure> {
         return Ok(());
     }
     // The profile of the tests: what the suite looks at does not depend on it, and it is built anyway.
-    run(&Flags { only: Vec::new(), direct: false, profile: "dev".to_owned(), programs: None })
+    run(&Flags { only: Vec::new(), direct: false, logins: false, profile: "dev".to_owned(), programs: None })
 }
 
 fn cells(flags: &Flags) -> Vec<Cell> {
-    let wanted = |cell: &Cell| flags.only.is_empty() || flags.only.contains(cell);
+    let wanted = |cell: &Cell| (flags.only.is_empty() && !flags.logins) || flags.only.contains(cell);
     let possible = |cell: &Cell| !flags.direct || cell.is_http();
     Cell::value_variants().iter().copied().filter(wanted).filter(possible).collect()
 }
@@ -101,24 +113,30 @@ fn build(root: &Path, flags: &Flags) -> Result<PathBuf, Failure> {
     Ok(metadata.target_directory.join(directory).into())
 }
 
-fn print(rows: &[(Cell, Result<Report, Failure>)]) -> Result<(), Failure> {
+/// One line of the table.
+struct Row {
+    name: String,
+    requirements: &'static str,
+    report: Result<Report, Failure>,
+}
+
+fn print(rows: &[Row]) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
     writeln!(out, "{:14} {:12} {:>6} {:>6} {:>8}  outcome", "cell", "requirements", "passed", "failed", "baseline")?;
-    for (cell, report) in rows {
-        let requirements = cell.requirements();
+    for Row { name, requirements, report } in rows {
         match report {
             Ok(report) => writeln!(
                 out,
-                "{cell:14} {requirements:12} {:>6} {:>6} {:>8}  {}",
+                "{name:14} {requirements:12} {:>6} {:>6} {:>8}  {}",
                 report.passed,
                 report.failed,
                 report.baseline,
                 report.outcome()
             )?,
-            Err(error) => writeln!(out, "{cell:14} {requirements:12} {:>6} {:>6} {:>8}  {error}", "-", "-", "-")?,
+            Err(error) => writeln!(out, "{name:14} {requirements:12} {:>6} {:>6} {:>8}  {error}", "-", "-", "-")?,
         }
     }
-    for line in rows.iter().filter_map(|(_, report)| report.as_ref().ok()).flat_map(|report| &report.failures) {
+    for line in rows.iter().filter_map(|row| row.report.as_ref().ok()).flat_map(|report| &report.failures) {
         writeln!(out, "  {line}")?;
     }
     Ok(())

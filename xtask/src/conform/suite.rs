@@ -25,6 +25,18 @@ pub struct Report {
 }
 
 impl Report {
+    /// Of nothing yet.
+    pub fn none() -> Self {
+        Self { passed: 0, failed: 0, baseline: 0, failures: Vec::new(), success: true }
+    }
+
+    /// Adds an unexpected failure.
+    pub fn fail(&mut self, line: String) {
+        self.failed += 1;
+        self.success = false;
+        self.failures.push(line);
+    }
+
     /// Whether exactly the expected scenarios failed.
     pub fn is_as_expected(&self) -> bool {
         self.success
@@ -52,6 +64,25 @@ impl Suite {
     /// The suite that was installed in this directory.
     pub fn new(work: &Path) -> Self {
         Self { work: work.into() }
+    }
+
+    /// Where the suite says what a revision requires.
+    pub fn requirements(&self, revision: &str) -> PathBuf {
+        let suite = self.work.join("node_modules/@modelcontextprotocol/conformance/requirements");
+        suite.join(revision).with_extension("yaml")
+    }
+
+    /// Whether the client passes a scenario. What the suite says of it goes to a log of its own.
+    pub fn is_client(&self, scenario: &str, revision: &str, client: &str) -> Result<bool, Failure> {
+        let modules = self.work.join("node_modules");
+        let log = self.work.join(format!("{}-{revision}.log", scenario.replace('/', "-")));
+        let output = Command::new(modules.join("node/bin/node"))
+            .arg(modules.join("@modelcontextprotocol/conformance/dist/index.js"))
+            .args(["client", "--command", client, "--scenario", scenario, "--spec-version", revision, "-o"])
+            .arg(self.work.join("results/logins"))
+            .output()?;
+        fs::write(log, [output.stdout.as_slice(), &output.stderr].concat())?;
+        Ok(output.status.success())
     }
 
     /// Runs the cell's requirement set against `url`; what `expected` lists may, and must, fail.

@@ -450,6 +450,15 @@ fn a_wrong_address_or_header_is_refused() {
         &at("5:1", "`env_http_headers`: `` is no header name"),
     );
     mistake("url = \"http://h\"\nhttp_headers_helper = \"\"", &at("5:1", "`http_headers_helper` must not be empty"));
+    mistake(
+        "url = \"http://h\"\noauth = { client_secret = \"s\" }",
+        &at("5:11", "`oauth.client_secret` needs `oauth.client_id`"),
+    );
+    mistake(
+        "url = \"http://h\"\noauth = { callback_port = 70000 }",
+        &at("5:11", "`oauth.callback_port`: a port is a number from 1 to 65535"),
+    );
+    mistake("command = \"a\"\nscopes = [\"s\"]", &at("5:1", "`scopes` is not supported for stdio"));
 }
 
 #[test]
