@@ -188,6 +188,19 @@ fn tokens_are_seen_nowhere() {
 }
 
 #[test]
+fn a_server_that_says_its_token_is_masked_and_so_it_is_with_a_new_one() {
+    let case = case(&[], "").logged_in();
+    let mut client = case.setup.client(&[]);
+    let call = json!({"name": "x__leak", "arguments": {}});
+    let mut leaks = || client.request("tools/call", &call).text.contains("token is access-");
+    assert!(!leaks());
+    case.expire();
+    leaks();
+    assert_eq!(case.refreshes(), 1);
+    wait::expect("the new token to be masked", || !leaks());
+}
+
+#[test]
 fn a_token_that_ends_is_renewed_without_anybody() {
     let case = case(&[], "").logged_in();
     let old = case.expire();

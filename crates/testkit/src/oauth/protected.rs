@@ -48,9 +48,12 @@ impl Fixture {
                 "capabilities": {"tools": {}},
                 "serverInfo": {"name": "oauth-fixture", "version": "1"},
             }),
-            "tools/list" => json!({"tools": [tool("whoami"), tool("write")]}),
+            "tools/list" => json!({"tools": [tool("whoami"), tool("write"), tool("leak")]}),
             "tools/call" if params["name"] == "write" && !scope.split(' ').any(|one| one == WRITE) => {
                 return self.challenge(403, "error=\"insufficient_scope\", ", WRITE);
+            }
+            "tools/call" if params["name"] == "leak" => {
+                json!({"content": [{"type": "text", "text": format!("the token is {token} and that is all")}]})
             }
             "tools/call" => {
                 let digits: String = token.split('-').take(2).collect::<Vec<_>>().join("-");

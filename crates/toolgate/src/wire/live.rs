@@ -140,7 +140,9 @@ impl Live {
         let (links, seen): (Vec<_>, Vec<_>) = plan.links.iter().map(|link| self.link(&before, link)).unzip();
         let found = Reloaded::between(&before, &links);
         let reloaded = Reloaded {
-            different: config != *now || found.kept.len() != before.len().max(links.len()),
+            different: config != *now
+                || plan.secrets != turn.secrets
+                || found.kept.len() != before.len().max(links.len()),
             left_out: plan.left_out.iter().map(Failure::to_string).collect(),
             held: held.into_iter().map(Trouble::from).collect(),
             ignored: accept::fixed(&now, &config),

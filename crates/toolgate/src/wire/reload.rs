@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,6 +26,11 @@ type Read = dyn Fn() -> Result<Config, Failure> + Send + Sync;
 pub struct Keeper {
     live: Arc<Live>,
     read: Arc<Read>,
+}
+
+/// The files that say what a gate is, and the one that tells that logins have new tokens to mask.
+fn watched(config: &Config) -> Vec<PathBuf> {
+    config.files.iter().cloned().chain([upstream::oauth::marker(&config.state_dir())]).collect()
 }
 
 impl Keeper {
@@ -58,7 +64,7 @@ impl Keeper {
     /// When signals cannot be listened to.
     pub fn attend(&self) -> io::Result<impl Future<Output = Infallible> + use<>> {
         let hangup = signal(SignalKind::hangup())?;
-        let watch = Watch::new(&self.live.config().files);
+        let watch = Watch::new(&watched(&self.live.config()));
         Ok(self.clone().keep(watch, hangup))
     }
 
@@ -78,6 +84,6 @@ impl Keeper {
     async fn follow(&self, watch: &mut Watch) {
         // Both outcomes were told where people look for them.
         let _ = self.reload().await;
-        watch.follow(&self.live.config().files);
+        watch.follow(&watched(&self.live.config()));
     }
 }

@@ -18,7 +18,7 @@ mod tokens;
 pub use error::LoginError;
 pub use flow::{Attempt, Login, login, logout};
 pub use net::NetError;
-pub use store::{Standing, StoreError, forget, secrets, standing};
+pub use store::{Standing, StoreError, forget, marker, secrets, standing};
 pub use tokens::Tokens;
 
 pub(crate) use tokens::Again;

@@ -137,6 +137,18 @@ pub(super) fn stamp(state_dir: &Path) -> Option<SystemTime> {
     fs::metadata(folder(state_dir)).and_then(|folder| folder.modified()).ok()
 }
 
+/// A file that becomes another one whenever a login does: whoever masks tokens has to learn the new ones.
+pub fn marker(state_dir: &Path) -> PathBuf {
+    folder(state_dir).join("changed")
+}
+
+/// Touches the marker with something new. Without it a running gate learns of new tokens at its next start.
+fn mark(state_dir: &Path, text: &[u8]) {
+    if let Err(error) = replace(&marker(state_dir), Sha256::digest(text).map(|byte| b'a' + byte % 26).as_slice()) {
+        tracing::warn!(target: "mcp::manager", %error, "gates that run do not hear of a changed login");
+    }
+}
+
 /// All that is kept. What cannot be read is none: it is of no use to anybody.
 fn all(state_dir: &Path) -> Vec<(PathBuf, Record)> {
     let Ok(entries) = fs::read_dir(folder(state_dir)) else { return Vec::new() };
@@ -180,6 +192,7 @@ pub(super) fn keep(state_dir: &Path, record: &Record) -> Result<(), StoreError> 
     let path = record.path(state_dir);
     let text = serde_json::to_vec_pretty(record).unwrap_or_default();
     replace(&path, &text).map_err(|source| StoreError::Io { what: "write", path: path.clone(), source })?;
+    mark(state_dir, &text);
     for (other, of) in all(state_dir) {
         if of.server == record.server && other != path {
             remove(&other)?;
