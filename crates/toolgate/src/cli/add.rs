@@ -198,15 +198,8 @@ fn announce(args: &AddArgs, server: &Server, cx: &Context) {
 
 /// Tells of tools that are only declared.
 fn declared(server: &Server, cx: &Context) {
-    for tool in &server.declared {
-        match &tool.exec {
-            Some(words) => {
-                let words = shlex::try_join(words.iter().map(String::as_str)).unwrap_or_else(|_| words.join(" "));
-                cx.ui.status(&format!("a call of {} will run: {words}", tool.name));
-            }
-            None => cx.ui.status(&format!("nothing runs {}: it is listed, and cannot be called", tool.name)),
-        }
-    }
+    let names = super::show::declared(server);
+    cx.ui.status(&format!("nothing runs these tools, so they are listed and cannot be called: {names}"));
 }
 
 /// What is to be written.

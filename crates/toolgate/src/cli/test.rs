@@ -7,7 +7,7 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use super::agent::Agent;
-use super::{Context, runtime, show, strict};
+use super::{Context, declared, runtime, show, strict};
 use crate::config::{Config, Server, Transport};
 use crate::ui::{Failure, Report};
 use crate::wire::{self, House, Log, Selection};
@@ -172,6 +172,7 @@ impl Test {
         let begun = Instant::now();
         let counts = self.count(house);
         self.note("list", begun, counts)?;
+        self.drift(house);
         if let Some(tool) = &args.tool {
             self.call(tool, args.args.trim(), house, &server).await?;
         }
@@ -191,6 +192,18 @@ impl Test {
         let text = format!("{failed} of {} checks failed", self.strict.len());
         let result = if failed == 0 { Ok(text) } else { Err(Failure::new(Code::UpstreamProtocol, text)) };
         self.note("strict", begun, result)
+    }
+
+    /// Notes how what is offered differs from what the entry declares. That is told, and is no failure.
+    fn drift(&mut self, house: &House) {
+        let (begun, config) = (Instant::now(), house.live.config());
+        let declared = config.servers.get(&self.status.name).map(|server| server.declared.as_slice());
+        let Some(declared) = declared.filter(|declared| !declared.is_empty()) else { return };
+        let (_, offered) = house.gate.catalog().items(&Face::All, ItemKind::Tool);
+        let drift = declared::drift(declared, offered.iter().map(|item| (&*item.raw, &*item.definition)));
+        let ok = drift.is_empty();
+        let detail = if ok { "as declared".to_owned() } else { drift.join("; ") };
+        self.steps.push(Step { step: "declared", ok, ms: begun.elapsed().as_millis(), detail });
     }
 
     fn count(&self, house: &House) -> Result<String, Failure> {

@@ -16,8 +16,6 @@ pub struct DeclaredTool {
     pub description: Option<String>,
     /// The JSON Schema of its arguments, an object, as JSON text.
     pub input_schema: String,
-    /// The program that runs it and its arguments, where `{{NAME}}` stands for an argument of the call.
-    pub exec: Option<Vec<String>>,
 }
 
 impl DeclaredTool {
@@ -84,12 +82,19 @@ fn tool(tool: &Json, place: &Place) -> Result<Json, Problem> {
         (None, Some(parameters)) => parameters_schema(parameters, &place.inside("parameters"))?,
         (None, None) => json!({"type": "object", "properties": {}}),
     };
-    let mut declared = Map::from_iter([("name".to_owned(), name.clone())]);
-    for key in ["description", "exec"] {
-        declared.extend(tool.get(key).map(|value| (key.to_owned(), value.clone())));
+    if tool.contains_key("exec") {
+        return Err(no_handlers(&place.inside("exec")));
     }
+    let mut declared = Map::from_iter([("name".to_owned(), name.clone())]);
+    declared.extend(tool.get("description").map(|text| ("description".to_owned(), text.clone())));
     declared.insert("input_schema".to_owned(), schema.to_string().into());
     Ok(Json::Object(declared))
+}
+
+/// A program for a single tool would look as if it ran, so it is not just ignored.
+fn no_handlers(place: &Place) -> Problem {
+    let problem = Problem::new(place, "`exec`: this version runs no programs for single tools");
+    problem.hint("give a server that has the tool, `command` or `url`")
 }
 
 /// A schema is taken as it is; otherwise each member is a parameter, and all of them are needed.
@@ -145,13 +150,11 @@ impl FromNode for DeclaredTool {
         if !serde_json::from_str::<Json>(&input_schema).is_ok_and(|schema| schema.is_object()) {
             return Err(Problem::new(&schema_place, format!("the schema of the tool `{name}` is no JSON object")));
         }
-        let exec_place = fields.place_of("exec");
-        let exec: Option<Vec<String>> = fields.get("exec")?;
-        if exec.as_ref().is_some_and(|words| words.first().is_none_or(|program| program.trim().is_empty())) {
-            return Err(Problem::new(&exec_place, format!("`exec` of the tool `{name}` names no program")));
+        if fields.has("exec") {
+            return Err(no_handlers(&fields.place_of("exec")));
         }
-        fields.finish(&["name", "description", "input_schema", "exec"])?;
-        Ok(Self { name, description, input_schema, exec })
+        fields.finish(&["name", "description", "input_schema"])?;
+        Ok(Self { name, description, input_schema })
     }
 }
 
@@ -198,6 +201,7 @@ mod tests {
             (r#"{"name": "t", "parameters": []}"#, "f.json#/tools/0/parameters: invalid type"),
             (r#"{"parameters": {}}"#, "f.json#/tools/0: `name` is missing"),
             ("1", "f.json#/tools/0: invalid type"),
+            (r#"{"name": "t", "exec": ["x"]}"#, "f.json#/tools/0/exec: `exec`: this version runs no programs"),
         ] {
             let problem = expanded(&format!(r#"{{"tools": [{tool}]}}"#)).unwrap_err().to_string();
             assert!(problem.starts_with(words), "{problem}");

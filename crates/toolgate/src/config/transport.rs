@@ -44,10 +44,6 @@ pub(super) fn read(fields: &mut Fields, declared: &[DeclaredTool], env: &Env) ->
         None => return Err(Problem::new(&place, NO_TRANSPORT).hint("set `command` or `url`")),
     };
     refuse_bearer_token(fields, inferred)?;
-    if let Some(tool) = declared.iter().find(|tool| tool.exec.is_some()) {
-        let message = format!("`exec` of the tool `{}`: the server that is reached runs its tools itself", tool.name);
-        return Err(Problem::new(&place, message).hint("take `exec` out, or `command` and `url`"));
-    }
     if inferred == Kind::Stdio {
         refuse(fields, &HTTP_KEYS, "stdio")?;
         stdio(fields, env).map(Transport::Stdio)
