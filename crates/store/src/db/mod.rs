@@ -1,15 +1,18 @@
-//! The database: questions to people, their answers, and leave that lasts, in one SQLite file that any number of
+//! The database: questions to people, their answers, leave that lasts, and conversations that go on, in one SQLite file that any number of
 //! toolgate processes share.
 //!
 //! [`Db`] is `gate::ports::Desk`. Nothing is opened before the first question. Not here: what a question means (the
 //! gate's), who may answer it (the command line's and the faces'), and the record of calls, which is a file first.
 
+mod conversations;
 mod desk;
 mod file;
 mod rows;
 mod schema;
 mod trouble;
 mod wait;
+
+pub use conversations::Conversation;
 
 use file::Opened;
 use gate::ports::{Clock, DeskError};

@@ -4,7 +4,10 @@ use super::trouble::Trouble;
 use sqlx::{Connection, Row, SqliteConnection};
 
 /// The steps, in order. A step that was published is never changed, only followed by another.
-pub(super) const MIGRATIONS: &[&str] = &[include_str!("../../migrations/sqlite/0001_desk.sql")];
+pub(super) const MIGRATIONS: &[&str] = &[
+    include_str!("../../migrations/sqlite/0001_desk.sql"),
+    include_str!("../../migrations/sqlite/0002_conversations.sql"),
+];
 
 /// Fills an empty database.
 pub(super) async fn create(connection: &mut SqliteConnection, steps: &'static [&'static str]) -> Result<(), Trouble> {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::codex::CodexSandbox;
 use super::govern::{AuditArgs, AuthModel, Detect};
 use super::node::{Node, Table, Value};
 use super::oauth::Registration;
@@ -310,6 +311,9 @@ words! {
     Protocol { "auto" => Auto, "legacy" => Legacy, "modern" => Modern }
     Prefix { "always" => Always, "conditional" => Conditional, "never" => Never }
     ToolNames { "plain" => Plain, "mcp" => Mcp, "namespace" => Namespace }
+    CodexSandbox {
+        "read-only" => ReadOnly, "workspace-write" => WorkspaceWrite, "danger-full-access" => DangerFullAccess
+    }
     Profile { "gateway" => Gateway, "workspace" => Workspace, "bridge" => Bridge, "all" => All }
 }
 

@@ -8,6 +8,7 @@
 //! One bad entry harms no other; a mistake names its file, line and column; a secret never prints.
 
 mod bounds;
+mod codex;
 mod decisions;
 mod declared;
 mod draft;
@@ -43,6 +44,7 @@ mod write;
 #[cfg(test)]
 mod tests;
 
+pub use codex::{Codex, CodexSandbox};
 pub use decisions::UNDECIDED;
 pub use declared::DeclaredTool;
 pub use draft::{Draft, check_name, drafts_from_json, drafts_from_toml};

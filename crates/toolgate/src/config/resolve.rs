@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use gate::policy::{self, Level};
 
+use super::codex::{CODEX, Codex, CodexOwn};
 use super::env::Env;
 use super::fields::Fields;
 use super::govern::PolicySettings;
@@ -31,6 +32,8 @@ pub fn resolve(layers: Layers, env: &Env) -> Config {
     let managed = resolving.managed(managed, env);
     let servers: Vec<_> = layers.iter_mut().map(|layer| (layer.source, resolving.servers_of(layer))).collect();
     resolving.not_of_a_project(&layers);
+    let of_codex = layers.iter().find(|layer| layer.source == Source::Codex);
+    let codex_own = of_codex.map(|layer| CodexOwn::of(&layer.table)).unwrap_or_default();
     // Everything else that governs is the user's alone.
     let own = layers.into_iter().filter(|layer| matches!(layer.source, Source::Toolgate | Source::Override));
     let own: Vec<_> = own.map(|layer| (layer.source, layer.table)).collect();
@@ -41,6 +44,7 @@ pub fn resolve(layers: Layers, env: &Env) -> Config {
     // A server's own word replaces the default before the bounds apply to either.
     let open_data = resolving.section(&own, "data", WrittenData::read).decided();
     let audit = managed.audit(resolving.section(&own, "audit", WrittenAudit::read).decided());
+    let codex = Codex { own: codex_own, ..resolving.section(&own, "codex", Codex::read) };
     resolving.own_keys(own);
     let entries = resolving.stack(servers);
     let names: Vec<_> = entries.keys().cloned().collect();
@@ -56,7 +60,23 @@ pub fn resolve(layers: Layers, env: &Env) -> Config {
     resolving.rules_in_vain(&policy);
     let Resolving { servers, bad, broken, warnings, lints, trusted: _, readable: _ } = resolving;
     let trust = project.into_iter().collect();
-    Config { home, files, trust, servers, bad, broken, warnings, lints, gate, limits, policy, approvals, data, audit }
+    Config {
+        home,
+        files,
+        trust,
+        servers,
+        bad,
+        broken,
+        warnings,
+        lints,
+        gate,
+        limits,
+        policy,
+        approvals,
+        data,
+        audit,
+        codex,
+    }
 }
 
 /// An entry as the layers make it together.
@@ -315,7 +335,8 @@ impl Resolving {
 const OURSELVES: &str = "toolgate";
 
 /// The tables of toolgate.toml beside the servers.
-pub(super) const SECTIONS: [&str; 7] = ["gate", "limits", "policy", "governance", "approvals", "data", "audit"];
+pub(super) const SECTIONS: [&str; 8] =
+    ["gate", "limits", "policy", "governance", "approvals", "data", "audit", "codex"];
 
 fn own_clone((key, node): (&String, &Node)) -> (String, Node) {
     (key.clone(), node.clone())
@@ -351,6 +372,7 @@ fn section_keys(section: &str) -> &'static [&'static str] {
         "approvals" => &APPROVALS,
         "data" => &DATA,
         "audit" => &AUDIT,
+        "codex" => &CODEX,
         _ => &[
             "max_message_bytes",
             "max_concurrent_calls",

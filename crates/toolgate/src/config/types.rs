@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::declared::DeclaredTool;
+use super::codex::Codex;
 use super::govern::{Approvals, Audit, AuthModel, Barred, Data, PolicySettings, Scope, ServerData, ToolSettings};
 use super::oauth::OAuth;
 use super::place::{Place, Problem, ServerError, Source};
@@ -43,6 +44,8 @@ pub struct Config {
     pub data: Data,
     /// `[audit]`, within what managed files leave open.
     pub audit: Audit,
+    /// `[codex]` of toolgate.toml.
+    pub codex: Codex,
 }
 
 impl Config {
