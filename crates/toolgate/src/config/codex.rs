@@ -59,7 +59,7 @@ pub struct CodexOwn {
 impl CodexOwn {
     pub(super) fn of(table: &Table) -> Self {
         let text = |table: &Table, key: &str| match table.get(key).map(|node| &node.value) {
-            Some(Value::String(text)) => Some(text.clone()),
+            Some(Value::Text(text)) => Some(text.clone()),
             _ => None,
         };
         let providers = match table.get("model_providers").map(|node| &node.value) {
