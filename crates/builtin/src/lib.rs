@@ -8,6 +8,7 @@ pub mod child;
 pub mod codex;
 mod results;
 mod tools;
+pub mod workspace;
 
 use answer::{Answer, Invalid};
 use bytes::Bytes;

@@ -205,9 +205,13 @@ pub fn write(
     let there = parent.there().map_err(io)?;
     if let Some(stat) = &there {
         match FileType::from_raw_mode(stat.st_mode) {
-            FileType::RegularFile if mode == WriteMode::CreateNew => return Err(io(io::ErrorKind::AlreadyExists.into())),
+            FileType::RegularFile if mode == WriteMode::CreateNew => {
+                return Err(io(io::ErrorKind::AlreadyExists.into()));
+            }
             FileType::RegularFile => {}
-            FileType::Symlink => return Err(Astray::Senseless(path.to_owned(), "a link stands there: name what it leads to")),
+            FileType::Symlink => {
+                return Err(Astray::Senseless(path.to_owned(), "a link stands there: name what it leads to"));
+            }
             _ => return Err(Astray::Senseless(path.to_owned(), "something stands there that is no file")),
         }
     }

@@ -80,7 +80,8 @@ impl Walk<'_> {
     fn patterns_above(&self) -> Vec<Gitignore> {
         let clean = self.rest.components().all(|part| matches!(part, std::path::Component::Normal(_)));
         let above = self.rest.ancestors().skip(1).filter(|_| clean);
-        let mut above: Vec<_> = above.map(|dir| if dir.as_os_str().is_empty() { Path::new(".") } else { dir }).collect();
+        let mut above: Vec<_> =
+            above.map(|dir| if dir.as_os_str().is_empty() { Path::new(".") } else { dir }).collect();
         above.reverse();
         let open = |dir: &&Path| self.spot.open(dir, OFlags::RDONLY | OFlags::DIRECTORY).ok();
         above.iter().filter_map(|dir| patterns(&open(dir)?, &self.spot_path(dir))).collect()
@@ -195,11 +196,7 @@ mod tests {
 
     #[test]
     fn a_tree_is_listed_in_order_without_what_git_ignores() {
-        check(
-            ALL,
-            ".",
-            &[".gitignore", "a", "a/.gitignore", "a/deep", "a/deep/y", "a/keep.log", "b.txt", "link"],
-        );
+        check(ALL, ".", &[".gitignore", "a", "a/.gitignore", "a/deep", "a/deep/y", "a/keep.log", "b.txt", "link"]);
         check(Wanted { depth: 1, ..ALL }, ".", &[".gitignore", "a", "b.txt", "link"]);
         check(ALL, "a", &[".gitignore", "deep", "deep/y", "keep.log"]);
     }
@@ -211,8 +208,19 @@ mod tests {
             all,
             ".",
             &[
-                ".git", ".git/HEAD", ".gitignore", "a", "a/.gitignore", "a/deep", "a/keep.log", "a/own", "a/x.log", "b.txt",
-                "link", "target", "target/big",
+                ".git",
+                ".git/HEAD",
+                ".gitignore",
+                "a",
+                "a/.gitignore",
+                "a/deep",
+                "a/keep.log",
+                "a/own",
+                "a/x.log",
+                "b.txt",
+                "link",
+                "target",
+                "target/big",
             ],
         );
         check(Wanted { most: 2, ..all }, ".", &[".git", ".git/HEAD"]);

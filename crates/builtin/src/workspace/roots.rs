@@ -94,8 +94,12 @@ impl Roots {
     /// # Errors
     /// What the system said.
     pub fn open_dir(&self, real: &Path) -> io::Result<OwnedFd> {
-        let beneath = |root: &Root| Some((root.dir.as_fd().try_clone_to_owned().ok()?, real.strip_prefix(&root.real).ok()?.to_owned()));
-        let Some((root, rest)) = self.0.iter().find_map(beneath) else { return Err(io::ErrorKind::PermissionDenied.into()) };
+        let beneath = |root: &Root| {
+            Some((root.dir.as_fd().try_clone_to_owned().ok()?, real.strip_prefix(&root.real).ok()?.to_owned()))
+        };
+        let Some((root, rest)) = self.0.iter().find_map(beneath) else {
+            return Err(io::ErrorKind::PermissionDenied.into());
+        };
         let rest = if rest.as_os_str().is_empty() { PathBuf::from(".") } else { rest };
         let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
@@ -194,7 +198,9 @@ impl Spot<'_> {
     pub fn target(&self, rest: &Path, protected: &Protected) -> Result<Target, Astray> {
         let senseless = |why| Astray::Senseless(self.asked.to_owned(), why);
         let name = match rest.components().next_back() {
-            Some(Component::Normal(name)) if !self.asked.ends_with('/') => name.to_str().ok_or_else(|| senseless("it is not UTF-8"))?,
+            Some(Component::Normal(name)) if !self.asked.ends_with('/') => {
+                name.to_str().ok_or_else(|| senseless("it is not UTF-8"))?
+            }
             _ => return Err(senseless("it names no file")),
         };
         let above: Vec<_> = rest.parent().into_iter().flat_map(Path::components).collect();
@@ -305,8 +311,18 @@ pub struct Protected(Vec<String>);
 
 /// Those of security.md T30.
 pub const PROTECTED: [&str; 12] = [
-    ".git", ".codex", ".claude", ".cursor", ".vscode", ".mcp.json", ".fw_data", "AGENTS.md", "CLAUDE.md", ".env*",
-    ".envrc", ".toolgate*",
+    ".git",
+    ".codex",
+    ".claude",
+    ".cursor",
+    ".vscode",
+    ".mcp.json",
+    ".fw_data",
+    "AGENTS.md",
+    "CLAUDE.md",
+    ".env*",
+    ".envrc",
+    ".toolgate*",
 ];
 
 impl Protected {
@@ -381,7 +397,16 @@ mod tests {
         let place = place();
         let beside = format!("{}-evil/x", place.root.display());
         let up = format!("{}/../secret/s", place.root.display());
-        for path in ["../secret/s", "out/s", "abs/passwd", "/etc/passwd", "sub/../../secret/s", "/proc/self/root/etc/passwd", &beside, &up] {
+        for path in [
+            "../secret/s",
+            "out/s",
+            "abs/passwd",
+            "/etc/passwd",
+            "sub/../../secret/s",
+            "/proc/self/root/etc/passwd",
+            &beside,
+            &up,
+        ] {
             let refused = opens(&place, path).expect_err(path);
             assert!(refused.contains("is outside the workspace"), "{path}: {refused}");
         }
@@ -401,14 +426,28 @@ mod tests {
     fn protected_names_are_not_written_even_when_absent_or_in_disguise() {
         let place = place();
         for path in [
-            ".git/hooks/pre-commit", "sub/.git/config", "hooks/pre-commit", ".codex/config.toml", "sub/../.codex/x", ".GIT/x",
-            ".Env", ".env.local", "AGENTS.md", "deep/claude.md", ".git./x", ".g\u{200c}it/x", ".mcp.json", ".toolgate-x/y",
+            ".git/hooks/pre-commit",
+            "sub/.git/config",
+            "hooks/pre-commit",
+            ".codex/config.toml",
+            "sub/../.codex/x",
+            ".GIT/x",
+            ".Env",
+            ".env.local",
+            "AGENTS.md",
+            "deep/claude.md",
+            ".git./x",
+            ".g\u{200c}it/x",
+            ".mcp.json",
+            ".toolgate-x/y",
         ] {
             let refused = parent(&place, path, true).expect_err(path);
             assert!(refused.contains("is protected"), "{path}: {refused}");
         }
         assert!(!place.root.join(".codex").exists() && !place.root.join(".GIT").exists());
-        for (path, real) in [("a/b/c", "a/b/c"), ("sub/x", "sub/x"), (".github/x", ".github/x"), ("environment", "environment")] {
+        for (path, real) in
+            [("a/b/c", "a/b/c"), ("sub/x", "sub/x"), (".github/x", ".github/x"), ("environment", "environment")]
+        {
             assert_eq!(parent(&place, path, true), Ok(PathBuf::from(real)));
         }
     }

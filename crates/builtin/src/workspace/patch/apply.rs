@@ -6,7 +6,7 @@ use super::super::roots::{Astray, Protected, Roots, Target};
 use super::hunk::{self, Misfit};
 use super::journal::{Journal, Move, Plan, Stage, digest};
 use super::parse::{Change, Hunk, Kind, NoPatch, parse};
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, fchmod, fsync, openat, unlinkat};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, fchmod, fsync, mkdirat, openat, unlinkat};
 use rustix::io::Errno;
 use serde::Serialize;
 use std::fs::File;
@@ -247,9 +247,10 @@ impl Commit {
 
     fn stage(&mut self, place: Place<'_>, files: &[Planned]) -> io::Result<()> {
         for made in &self.plan.made {
-            match std::fs::create_dir(made) {
-                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-                _ => {}
+            let (Some(above), Some(name)) = (made.parent(), made.file_name()) else { continue };
+            match mkdirat(place.roots.open_dir(above)?, name, Mode::from_raw_mode(0o777)) {
+                Ok(()) | Err(Errno::EXIST) => {}
+                Err(errno) => return Err(errno.into()),
             }
         }
         for (file, planned) in self.plan.moves.iter().zip(files) {

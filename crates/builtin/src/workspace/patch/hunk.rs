@@ -66,7 +66,10 @@ impl Text {
     /// Puts one change in at or behind `from`; where the next may begin.
     fn put(&mut self, number: usize, hunk: &Hunk, from: usize) -> Result<usize, Misfit> {
         let plain = |lines: &[String]| -> Vec<String> {
-            lines.iter().map(|line| if self.returns { line.strip_suffix('\r').unwrap_or(line) } else { line }.to_owned()).collect()
+            lines
+                .iter()
+                .map(|line| if self.returns { line.strip_suffix('\r').unwrap_or(line) } else { line }.to_owned())
+                .collect()
         };
         let (before, after) = (plain(&hunk.before), plain(&hunk.after));
         let mut from = from;
@@ -76,7 +79,10 @@ impl Text {
         }
         let at = self.place(number, hunk, &before, from)?;
         let end = at + before.len();
-        if end == self.lines.len() && (!hunk.before.is_empty() || self.lines.is_empty()) && hunk.unended != (false, false) {
+        if end == self.lines.len()
+            && (!hunk.before.is_empty() || self.lines.is_empty())
+            && hunk.unended != (false, false)
+        {
             self.ended = !hunk.unended.1;
         }
         self.moved += after.len().cast_signed() - before.len().cast_signed();

@@ -139,7 +139,11 @@ fn envelope(lines: &mut Lines<'_>) -> Result<Vec<Change>, NoPatch> {
             match lines.peek() {
                 Some("*** End Patch") => break,
                 Some("") => lines.at += 1,
-                Some(_) => return Err(lines.wrong("expected `*** Add File: `, `*** Delete File: `, `*** Update File: ` or `*** End Patch`")),
+                Some(_) => {
+                    return Err(lines.wrong(
+                        "expected `*** Add File: `, `*** Delete File: `, `*** Update File: ` or `*** End Patch`",
+                    ));
+                }
                 None => return Err(lines.wrong("the patch ends without `*** End Patch`")),
             }
         }
@@ -230,7 +234,9 @@ fn unified(lines: &mut Lines<'_>) -> Result<Vec<Change>, NoPatch> {
         if line.starts_with("GIT binary patch") || line.starts_with("Binary files ") {
             return Err(lines.wrong("binary patches are not taken: write the file instead"));
         }
-        for (head, mode) in [("new file mode ", true), ("new mode ", true), ("old mode ", false), ("deleted file mode ", false)] {
+        for (head, mode) in
+            [("new file mode ", true), ("new mode ", true), ("old mode ", false), ("deleted file mode ", false)]
+        {
             if let Some(bits) = line.strip_prefix(head) {
                 mode_is_plain(bits.trim(), mode).map_err(|what| lines.wrong(what))?;
             }
@@ -304,7 +310,8 @@ fn path_of(text: &str, prefix: &str) -> String {
 fn hunks(lines: &mut Lines<'_>) -> Result<Vec<Hunk>, NoPatch> {
     let mut hunks = Vec::new();
     while let Some(head) = lines.peek().filter(|line| line.starts_with("@@ -")) {
-        let (line, old, new) = ranges(head).ok_or_else(|| lines.wrong("`@@ -LINE,COUNT +LINE,COUNT @@` is expected"))?;
+        let (line, old, new) =
+            ranges(head).ok_or_else(|| lines.wrong("`@@ -LINE,COUNT +LINE,COUNT @@` is expected"))?;
         lines.at += 1;
         let mut hunk = Hunk { line: Some(line), ..Hunk::default() };
         while hunk.before.len() < old || hunk.after.len() < new {

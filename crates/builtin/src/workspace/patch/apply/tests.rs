@@ -100,9 +100,26 @@ fn one_file_that_does_not_fit_keeps_all_as_they_were() {
 #[test]
 fn no_path_leads_out_or_to_what_is_protected() {
     for path in [
-        "../out", "/etc/evil", "d/../../out", "link/x", "abs/x", ".git/hooks/pre-commit", "d/.git/config", ".codex/config.toml",
-        "d/../.codex/x", ".GIT/hooks/x", ".env", ".env.production", "AGENTS.md", "hooks/x", "new/../../out", "sym",
-        ".toolgate-1/x", ".mcp.json", ".vscode/tasks.json", "nodir/../x/../../y",
+        "../out",
+        "/etc/evil",
+        "d/../../out",
+        "link/x",
+        "abs/x",
+        ".git/hooks/pre-commit",
+        "d/.git/config",
+        ".codex/config.toml",
+        "d/../.codex/x",
+        ".GIT/hooks/x",
+        ".env",
+        ".env.production",
+        "AGENTS.md",
+        "hooks/x",
+        "new/../../out",
+        "sym",
+        ".toolgate-1/x",
+        ".mcp.json",
+        ".vscode/tasks.json",
+        "nodir/../x/../../y",
     ] {
         let tree = Tree::new(&OLD);
         std::fs::create_dir(tree.root().join(".git")).expect("made");

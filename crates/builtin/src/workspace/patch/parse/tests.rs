@@ -72,7 +72,9 @@ fn what_is_no_patch_says_where() {
 
 #[test]
 fn a_patch_makes_no_links_no_programs_and_nothing_binary() {
-    let new = |mode: &str| format!("diff --git a/l b/l\nnew file mode {mode}\n--- /dev/null\n+++ b/l\n@@ -0,0 +1 @@\n+/etc\n");
+    let new = |mode: &str| {
+        format!("diff --git a/l b/l\nnew file mode {mode}\n--- /dev/null\n+++ b/l\n@@ -0,0 +1 @@\n+/etc\n")
+    };
     refused(&new("120000"), "no plain file's");
     refused(&new("100755"), "makes no file executable");
     refused(&new("160000"), "no plain file's");
