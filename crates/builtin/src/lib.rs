@@ -8,6 +8,7 @@ pub mod child;
 pub mod codex;
 mod results;
 mod tools;
+#[expect(dead_code, unused_imports, reason = "its tools come next")]
 pub mod workspace;
 
 use answer::{Answer, Invalid};

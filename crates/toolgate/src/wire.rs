@@ -3,6 +3,7 @@
 
 mod bell;
 mod bounds;
+mod bridge;
 mod budget;
 mod doors;
 mod govern;
@@ -10,6 +11,7 @@ mod known;
 mod live;
 mod logging;
 mod options;
+mod own;
 mod plan;
 mod reload;
 mod requesters;
@@ -18,12 +20,14 @@ mod states;
 mod token;
 mod watch;
 
+pub use bridge::{Manner, has_cli};
 pub use doors::System;
 pub use govern::{Approver, desk, http_approver, lock_failure};
 pub use known::{Known, imagined};
 pub use live::{Live, Reloaded, Trouble};
 pub use logging::{Log, log_file, log_tail, start_logging};
 pub use options::{has_token, is_ourselves, is_within, login_of, no_transport};
+pub use own::Own;
 pub use reload::Keeper;
 pub use requesters::ancestors;
 pub use settle::settled;
@@ -54,8 +58,10 @@ pub enum Selection {
     Enabled,
     /// One, by name.
     Only(String),
-    /// None but the built-in server.
-    Builtin,
+    /// All that are enabled, and some of our own.
+    With(Vec<Own>),
+    /// None but some of our own.
+    Own(Vec<Own>),
 }
 
 /// A gate that runs, and what has to be stopped with it.
@@ -111,7 +117,7 @@ fn build_all(
     config: &Config,
     env: &Env,
     selection: &Selection,
-    own: &[Secret],
+    masked: &[Secret],
     approver: Approver,
     keeper: Option<Arc<dyn LockKeeper>>,
 ) -> Result<House, Failure> {
@@ -124,7 +130,7 @@ fn build_all(
         ));
     }
     let servers = select(config, env, selection)?;
-    let mut plan = Plan::new(config, servers, env, own);
+    let mut plan = Plan::new(config, servers, env, masked);
     // Among many one that cannot be used harms no other; alone it is the failure.
     if matches!(selection, Selection::Only(_))
         && let Some(failure) = plan.left_out.pop()
@@ -151,9 +157,10 @@ fn build_all(
     catalog.watched_by(govern::pins(config, &policy, keeper)?);
     catalog.publish(upstream::load_catalog(&config.state_dir(), &links.iter().collect::<Vec<_>>()));
     let links: Vec<Arc<Upstream>> = links.into_iter().map(|link| Upstream::new(link, world.clone())).collect();
-    let builtin = (*selection == Selection::Builtin).then(|| options::builtin(config, &catalog));
+    let materials = own::Materials { config, env, catalog: &catalog, helper: &world.helper, tasks: &tasks };
+    let ours = selection.own(&servers).into_iter().map(|own| materials.make(own));
     let (budgets, kept) = budget::budgets(&servers, &catalog).unzip();
-    let fixed: Vec<Arc<dyn Source>> = builtin.into_iter().chain(kept.flatten()).collect();
+    let fixed: Vec<Arc<dyn Source>> = ours.chain(kept.flatten()).collect();
     let sources = links.iter().map(|up| up.clone() as Arc<dyn Source>).chain(fixed.iter().cloned()).collect();
     let (recorder, ends) = recorder(config, ledger, &masks)?;
     let gate = Gate::new(Assembly {

@@ -141,7 +141,10 @@ fn every_parameter_reaches_the_command_line() {
 fn what_the_operator_forbids_no_caller_gets() {
     let bridge = Bridge::with("[codex]\nsandbox_ceiling = \"read-only\"\ndefault_model = \"inherit\"\n", &json!({}));
     let mut client = bridge.client();
-    failed(&client.call("codex", &json!({"prompt": "p", "sandbox": "workspace-write"})), "more than this server allows");
+    failed(
+        &client.call("codex", &json!({"prompt": "p", "sandbox": "workspace-write"})),
+        "more than this server allows",
+    );
     failed(&client.call("codex", &json!({"prompt": "p", "fullAuto": true})), "more than this server allows");
     failed(&client.call("codex", &json!({"prompt": "p", "workingDirectory": "/etc"})), "not beneath a directory");
     failed(&client.call("codex", &json!({"prompt": "p", "workingDirectory": "/no/where"})), "`/no/where`");
@@ -155,16 +158,17 @@ fn what_the_operator_forbids_no_caller_gets() {
 fn a_session_goes_on_and_outlives_its_process() {
     let bridge = Bridge::new(&json!({}));
     let mut client = bridge.client();
-    let first = client.call("codex", &json!({"prompt": "one", "sessionId": "s-1", "sandbox": "workspace-write"})).result();
+    let first =
+        client.call("codex", &json!({"prompt": "one", "sessionId": "s-1", "sandbox": "workspace-write"})).result();
     let thread = first["content"][0]["_meta"]["threadId"].as_str().expect("a thread").to_owned();
     assert_eq!(first["content"][0]["_meta"]["sessionId"], "s-1");
     client.close();
     let mut client = bridge.client();
-    let second = client.call("codex", &json!({"prompt": "two", "sessionId": "s-1", "sandbox": "workspace-write"})).result();
+    let second =
+        client.call("codex", &json!({"prompt": "two", "sessionId": "s-1", "sandbox": "workspace-write"})).result();
     assert_eq!(second["content"][0]["_meta"]["threadId"], json!(thread));
-    let expected = format!(
-        "exec --json -c model=\"gpt-5.2-codex\" -s workspace-write --skip-git-repo-check resume {thread} -"
-    );
+    let expected =
+        format!("exec --json -c model=\"gpt-5.2-codex\" -s workspace-write --skip-git-repo-check resume {thread} -");
     assert_eq!(arguments(&bridge.runs()[1]), expected);
     let list: Value = serde_json::from_str(&text(&client.call("listSessions", &json!({})))).expect("JSON");
     assert_eq!((&list[0]["id"], &list[0]["turnCount"]), (&json!("s-1"), &json!(2)));
@@ -212,7 +216,11 @@ fn reviews_change_nothing_and_take_every_combination() {
         (json!({"uncommitted": true}), "--uncommitted", json!({"model": "gpt-5.2-codex"})),
         (json!({"base": "main", "prompt": "errors"}), "-", json!({"model": "gpt-5.2-codex", "base": "main"})),
         (json!({"base": "main", "model": "m"}), "--base=main", json!({"model": "m", "base": "main"})),
-        (json!({"commit": "abc", "title": "T"}), "--commit=abc --title=T", json!({"model": "gpt-5.2-codex", "commit": "abc"})),
+        (
+            json!({"commit": "abc", "title": "T"}),
+            "--commit=abc --title=T",
+            json!({"model": "gpt-5.2-codex", "commit": "abc"}),
+        ),
         (json!({"prompt": "errors"}), "-", json!({"model": "gpt-5.2-codex"})),
     ] {
         let answer = client.call("review", &asked).result();
@@ -275,7 +283,10 @@ fn progress_is_told_as_it_comes_and_only_to_who_asked() {
     let bridge = Bridge::new(&json!({"mode": "slow"}));
     let mut client = bridge.client();
     for token in [json!("unique-token-123"), json!(0), json!("")] {
-        let id = client.start("tools/call", &json!({"name": "codex", "arguments": {"prompt": "p"}, "_meta": {"progressToken": token}}));
+        let id = client.start(
+            "tools/call",
+            &json!({"name": "codex", "arguments": {"prompt": "p"}, "_meta": {"progressToken": token}}),
+        );
         let mut told = Vec::new();
         loop {
             let message = client.next_message(Duration::from_secs(60)).expect("an answer").json();

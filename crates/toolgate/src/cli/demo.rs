@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Context, items, runtime, serve};
 use crate::config::{Config, Layers, resolve};
 use crate::ui::{Failure, Report};
-use crate::wire::{self, House, Log, Selection, Token};
+use crate::wire::{self, House, Log, Own, Selection, Token};
 use downstream::{Auth, HttpOptions};
 use gate::Code;
 use gate::Face;
@@ -79,7 +79,7 @@ fn package() -> String {
 
 async fn show(home: &Path, cx: &Context, npx: Option<&Path>) -> Result<Shown, Failure> {
     let config = config(home, cx, npx)?;
-    let selection = if npx.is_some() { Selection::Enabled } else { Selection::Builtin };
+    let selection = if npx.is_some() { Selection::Enabled } else { Selection::Own(vec![Own::Toolgate]) };
     let house = wire::build(&config, &cx.env, &selection)?;
     let shown = converse(home, cx, &house, npx.is_some()).await;
     house.stop().await;

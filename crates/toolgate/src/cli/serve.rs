@@ -6,10 +6,11 @@ use clap::{Args, ValueEnum};
 use tokio_util::sync::CancellationToken;
 
 use super::{Context, runtime};
-use crate::config::{Config, Profile};
+use crate::config::{Config, Env, Profile};
 use crate::control;
+use crate::shim::BRIDGE;
 use crate::ui::Failure;
-use crate::wire::{self, Approver, Keeper, Log, Selection};
+use crate::wire::{self, Approver, Keeper, Log, Manner, Own, Selection};
 use gate::Code;
 use gate::{Face, ServerName};
 
@@ -29,6 +30,25 @@ pub enum ProfileArg {
     All,
 }
 
+/// Whose results the tools that drive Codex give.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum Contract {
+    /// Those of codex-mcp-server.
+    #[default]
+    Documented,
+    /// Those of Codex's own server, which Codex no longer has.
+    Codex,
+}
+
+impl From<Contract> for Manner {
+    fn from(contract: Contract) -> Self {
+        match contract {
+            Contract::Documented => Self::Documented,
+            Contract::Codex => Self::Codex,
+        }
+    }
+}
+
 /// Arguments of `serve`.
 #[derive(Debug, Args, Default)]
 #[command(after_help = "Examples:
@@ -46,6 +66,9 @@ pub struct ServeArgs {
     /// Serve one server alone, under its tools' bare names.
     #[arg(long, value_name = "NAME")]
     only: Option<String>,
+    /// Whose results the tools that drive Codex give.
+    #[arg(long, value_enum, default_value_t, hide = true)]
+    contract: Contract,
     /// Be a whole gate, even if one runs already. For now every process is one.
     #[arg(long)]
     standalone: bool,
@@ -54,21 +77,25 @@ pub struct ServeArgs {
 /// Serves until the client hangs up or somebody asks us to end.
 pub fn run(args: &ServeArgs, cx: &Context) -> Result<(), Failure> {
     let config = cx.config()?;
-    check_profile(args.profile, &config)?;
-    wire::start_logging(&cx.env, &cx.home, Log::File);
-    let (selection, face) = match &args.only {
-        Some(name) => (Selection::Only(name.clone()), Face::Only(ServerName::from(name.as_str()))),
-        None => (Selection::Enabled, Face::All),
+    let served = match &args.only {
+        Some(name) => Served {
+            selection: Selection::Only(name.clone()),
+            face: Face::Only(ServerName::from(name.as_str())),
+            name: OURS,
+        },
+        None => profile(args.profile, args.contract.into(), &config, &cx.env)?,
     };
+    wire::start_logging(&cx.env, &cx.home, Log::File);
     runtime::block_on(async {
-        let house = wire::build_with(&config, &cx.env, &selection, &[], Approver::Configured)?;
+        let house = wire::build_with(&config, &cx.env, &served.selection, &[], Approver::Configured)?;
         house.warn(&cx.ui);
         if let Err(failure) = wire::require(&house, &config).await {
             house.stop().await;
             return Err(failure);
         }
         let stop = CancellationToken::new();
-        let options = wire::face(&config, &house, Approver::Configured, face)?;
+        let options = wire::face(&config, &house, Approver::Configured, served.face)?;
+        let options = downstream::Options { name: served.name.to_owned(), ..options };
         let (stdin, stdout) = (mcp::stdio::process::stdin(), mcp::stdio::process::stdout());
         let (stdin, stdout) = (io("open standard input", stdin)?, io("open standard output", stdout)?);
         let serving = downstream::serve_stdio(house.gate.clone(), options, stdin, stdout, stop.clone());
@@ -86,16 +113,47 @@ fn io<T>(what: &str, result: std::io::Result<T>) -> Result<T, Failure> {
     result.map_err(|error| Failure::io(what, error))
 }
 
-/// Refuses a profile that this version does not have, in plain words.
-pub fn check_profile(asked: Option<ProfileArg>, config: &Config) -> Result<(), Failure> {
-    let missing = match (asked, config.gate.profile) {
-        (Some(ProfileArg::Workspace), _) | (None, Profile::Workspace) => "workspace",
-        (Some(ProfileArg::Bridge), _) | (None, Profile::Bridge) => "bridge",
-        _ => return Ok(()),
-    };
-    Err(Failure::new(Code::Usage, format!("this version has no `{missing}` profile yet"))
-        .hint("use `--profile gateway`, which serves the configured servers"))
+/// What a profile makes of a gate: which servers it has, and under which names they are shown.
+///
+/// # Errors
+/// A profile that this version does not have.
+pub fn profile(asked: Option<ProfileArg>, contract: Manner, config: &Config, env: &Env) -> Result<Served, Failure> {
+    let asked = asked.unwrap_or(match config.gate.profile {
+        Profile::Gateway => ProfileArg::Gateway,
+        Profile::Workspace => ProfileArg::Workspace,
+        Profile::Bridge => ProfileArg::Bridge,
+        Profile::All => ProfileArg::All,
+    });
+    let bridge = Own::Codex(contract);
+    Ok(match asked {
+        ProfileArg::Gateway => Served { selection: Selection::Enabled, face: Face::All, name: OURS },
+        ProfileArg::Bridge => {
+            let face = Face::Only(bridge.name().into());
+            Served { selection: Selection::Own(vec![bridge]), face, name: BRIDGE }
+        }
+        ProfileArg::All => {
+            // Tools that could only say that there is no Codex are of no use to anybody.
+            let own = wire::has_cli(env).then_some(bridge);
+            Served { selection: Selection::With(own.into_iter().collect()), face: Face::All, name: OURS }
+        }
+        ProfileArg::Workspace => {
+            return Err(Failure::new(Code::Usage, "this version has no `workspace` profile yet")
+                .hint("use `--profile gateway`, which serves the configured servers"));
+        }
+    })
 }
+
+/// What is served, under which name.
+pub struct Served {
+    /// Which servers.
+    pub selection: Selection,
+    /// Under which names of tools.
+    pub face: Face,
+    /// What we call ourselves.
+    pub name: &'static str,
+}
+
+const OURS: &str = "toolgate";
 
 /// What every face of ours says of itself.
 pub fn face_options(face: Face) -> downstream::Options {

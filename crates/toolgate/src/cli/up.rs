@@ -10,10 +10,9 @@ use tokio_util::sync::CancellationToken;
 use super::{Context, runtime, serve};
 use crate::control;
 use crate::ui::{Failure, Report};
-use crate::wire::{self, Approver, Keeper, Log, Selection, Token};
+use crate::wire::{self, Approver, Keeper, Log, Token};
 use downstream::{Auth, HttpOptions};
 use gate::Code;
-use gate::Face;
 
 /// Arguments of `up`.
 #[derive(Debug, Args)]
@@ -39,21 +38,21 @@ pub struct UpArgs {
 pub fn run(args: &UpArgs, cx: &Context) -> Result<(), Failure> {
     let config = cx.config()?;
     let listen = args.listen.unwrap_or(config.gate.listen);
-    serve::check_profile(None, &config)?;
+    let served = serve::profile(None, wire::Manner::default(), &config, &cx.env)?;
     wire::start_logging(&cx.env, &cx.home, Log::File);
     let token = token(args.no_auth, listen, cx)?;
     runtime::block_on(async {
         let listener = TcpListener::bind(listen).await.map_err(|error| busy(listen, error))?;
         let address = listener.local_addr().map_err(|error| Failure::io("listen", error))?;
         let own: Vec<_> = token.iter().map(|token| gate::Secret::new(token.expose())).collect();
-        let house = wire::build_with(&config, &cx.env, &Selection::Enabled, &own, Approver::Service)?;
+        let house = wire::build_with(&config, &cx.env, &served.selection, &own, Approver::Service)?;
         house.warn(&cx.ui);
         if let Err(failure) = wire::require(&house, &config).await {
             house.stop().await;
             return Err(failure);
         }
         let stop = CancellationToken::new();
-        let options = wire::face(&config, &house, Approver::Service, Face::All)?;
+        let options = wire::face(&config, &house, Approver::Service, served.face)?;
         let approver = Some(wire::http_approver(&config));
         let status = Some(super::status::report(house.live.clone()));
         let http = HttpOptions { approver, status, ..HttpOptions::new(auth(token.as_ref())) };

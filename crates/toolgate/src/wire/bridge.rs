@@ -81,7 +81,13 @@ pub enum Manner {
 }
 
 /// The server.
-pub fn bridge(config: &Config, env: &Env, manner: Manner, helper: &sandbox::Helper, tasks: &TaskTracker) -> Arc<Bridge> {
+pub fn bridge(
+    config: &Config,
+    env: &Env,
+    manner: Manner,
+    helper: &sandbox::Helper,
+    tasks: &TaskTracker,
+) -> Arc<Bridge> {
     Bridge::new(Parts {
         settings: settings(config, env, manner),
         sessions: Arc::new(sessions::Shelf::new(&config.state_dir())),
@@ -90,6 +96,16 @@ pub fn bridge(config: &Config, env: &Env, manner: Manner, helper: &sandbox::Help
         ids: Arc::new(System),
         tasks: tasks.clone(),
     })
+}
+
+/// Whether there is a CLI to drive.
+pub fn has_cli(env: &Env) -> bool {
+    let path = env.get("PATH").unwrap_or_default();
+    sandbox::resolve_program(program(env).as_ref(), None, path.as_ref()).is_ok()
+}
+
+fn program(env: &Env) -> &str {
+    env.filled("CODEX_BIN").unwrap_or("codex")
 }
 
 /// What the operator decided: `[codex]`, within what the environment says otherwise.
@@ -101,7 +117,7 @@ fn settings(config: &Config, env: &Env, manner: Manner) -> Settings {
     let model = env.filled("CODEX_DEFAULT_MODEL").or(codex.default_model.as_deref()).unwrap_or(DEFAULT_MODEL);
     let count = number("CODEX_MCP_MAX_SESSIONS").and_then(|count| usize::try_from(count).ok());
     Settings {
-        program: env.filled("CODEX_BIN").unwrap_or("codex").into(),
+        program: program(env).into(),
         path: env.get("PATH").unwrap_or_default().into(),
         env: environment(config, env),
         roots: codex.roots.clone().unwrap_or_else(|| default_roots(&cwd, env)),

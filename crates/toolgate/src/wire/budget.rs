@@ -4,7 +4,6 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::options::BUILTIN;
 use crate::config::{Config, Server};
 use builtin::{Kept, KeptLimits};
 use downstream::Budgets;
@@ -39,7 +38,7 @@ impl OfServer {
 /// kept under.
 pub fn keeps(servers: &[&Server]) -> bool {
     servers.iter().any(|server| OfServer::new(server).is_limited())
-        && !servers.iter().any(|server| server.name == BUILTIN)
+        && !servers.iter().any(|server| server.name == builtin::NAME)
 }
 
 /// Whether two configurations set different budgets.
@@ -61,7 +60,7 @@ pub fn budgets(servers: &[&Server], catalog: &Catalog) -> Option<(Budgets, Optio
     }
     let kept = keeps(servers).then(|| Kept::new(KeptLimits::default()));
     if kept.is_some() {
-        catalog.results_at(BUILTIN.into());
+        catalog.results_at(builtin::NAME.into());
     }
     let bytes = Arc::new(move |server: &ServerName, tool: &str| limited.get(server)?.of(tool));
     let results = kept.clone().map(|kept| kept as Arc<dyn Results>);

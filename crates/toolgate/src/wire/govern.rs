@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::bell::Desktop;
-use super::options::{BUILTIN, mode};
+use super::options::mode;
 use super::{Modes, Selection, System, budget, requesters};
 use crate::config::{AuditArgs, Config, DataPattern, Detect, Env, Server, ServerData, Trust};
 use crate::ui::Failure;
@@ -95,9 +95,9 @@ pub fn policy(config: &Config, servers: &[&Server], selection: &Selection) -> Po
 
 /// The rules of every server.
 fn rules(servers: &[&Server], selection: &Selection) -> HashMap<ServerName, ServerRules> {
-    let is_there = *selection == Selection::Builtin || budget::keeps(servers);
-    let builtin = is_there.then(|| (ServerName::from(BUILTIN), own_rules()));
-    servers.iter().map(|server| (server.name.as_str().into(), rules_of(server))).chain(builtin).collect()
+    let kept = budget::keeps(servers).then(|| (ServerName::from(builtin::NAME), own_rules()));
+    let ours = selection.own_rules(servers).into_iter().chain(kept);
+    servers.iter().map(|server| (server.name.as_str().into(), rules_of(server))).chain(ours).collect()
 }
 
 /// The rules of what is our own.
@@ -205,7 +205,7 @@ pub fn masks<'a>(
         (ServerName::from(server.name.as_str()), rules(*detect, allow, *handles))
     };
     // What is kept was masked by the rules of its own server; another server's would take away what may pass.
-    let kept = budget::keeps(servers).then(|| (ServerName::from(BUILTIN), rules(Detect::Off, &[], false)));
+    let kept = budget::keeps(servers).then(|| (ServerName::from(builtin::NAME), rules(Detect::Off, &[], false)));
     let handles = data.handles || servers.iter().any(|server| server.data.handles);
     let custom = |pattern: &DataPattern| CustomPattern { name: pattern.name.clone(), pattern: pattern.pattern.clone() };
     let options = MaskOptions {

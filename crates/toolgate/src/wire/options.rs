@@ -40,21 +40,20 @@ pub fn is_ourselves(server: &Server, env: &Env) -> bool {
     home.is_none_or(|home| env.codex_home() == Some(home)) && program.is_ok_and(same)
 }
 
-/// The name of the built-in server.
-pub const BUILTIN: &str = "toolgate";
-
 /// The server names a gate shows, in order.
 pub fn names(servers: &[&Server], selection: &Selection) -> Vec<ServerName> {
-    let builtin = (*selection == Selection::Builtin).then(|| ServerName::from(BUILTIN));
-    servers.iter().map(|server| ServerName::from(server.name.as_str())).chain(builtin).collect()
+    let ours = selection.own(servers).into_iter().map(|own| ServerName::from(own.name()));
+    servers.iter().map(|server| ServerName::from(server.name.as_str())).chain(ours).collect()
 }
 
 /// How tools are named.
 pub fn naming(config: &Config, servers: &[&Server]) -> Naming {
-    let per_server = servers.iter().map(|server| (server.name.as_str().into(), prefix(server.prefix))).collect();
+    let per_server = servers.iter().map(|server| (server.name.as_str().into(), prefix(server.prefix)));
+    // Callers know these tools by the names that are documented for them.
+    let bare = std::iter::once((builtin::codex::NAME.into(), PrefixStyle::Never));
     Naming {
         prefix: prefix(config.gate.prefix),
-        per_server,
+        per_server: bare.chain(per_server).collect(),
         mcp_prefix: config.gate.tool_names == ToolNames::Mcp,
         ..Naming::default()
     }
@@ -283,15 +282,6 @@ fn digest(config: &Config, server: &Server, env: &Env) -> String {
     add(&format!("{:?}", server.protocol));
     server.sandbox.iter().for_each(|bounds| add(&format!("{bounds:?}")));
     digest.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// The built-in server, published in `catalog`.
-pub fn builtin(config: &Config, catalog: &Arc<Catalog>) -> Arc<dyn Source> {
-    let names: Vec<(String, bool)> =
-        config.servers.values().map(|server| (server.name.clone(), server.enabled)).collect();
-    let builtin = builtin::Builtin::new(Arc::new(System), Arc::new(move || names.clone()));
-    catalog.publish(vec![(ServerName::from(BUILTIN), Arc::new(builtin.offer()))]);
-    builtin
 }
 
 /// The bounds on what clients may send.

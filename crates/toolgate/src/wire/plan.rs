@@ -56,12 +56,12 @@ impl<'a> Plan<'a> {
 pub fn select<'a>(config: &'a Config, env: &Env, selection: &Selection) -> Result<Vec<&'a Server>, Failure> {
     match selection {
         // Codex's file may hold an entry for this gate, for Codex's use. It is none of the servers behind it.
-        Selection::Enabled => {
+        Selection::Enabled | Selection::With(_) => {
             let ours = |server: &&Server| server.enabled && !options::is_ourselves(server, env);
             let ours = |server: &&Server| ours(server) && server.transport != Transport::Declared;
             Ok(config.servers.values().filter(ours).collect())
         }
-        Selection::Builtin => Ok(Vec::new()),
+        Selection::Own(_) => Ok(Vec::new()),
         Selection::Only(name) => only(config, name).map(|server| vec![server]),
     }
 }

@@ -126,7 +126,7 @@ impl Live {
         for setting in &reloaded.ignored {
             tracing::warn!(target: "mcp::manager", "`{setting}` was changed and takes effect at the next start");
         }
-        self.note("config_changed", options::BUILTIN, &reloaded.line());
+        self.note("config_changed", builtin::NAME, &reloaded.line());
         let lists = [
             ("server_added", &reloaded.added),
             ("server_removed", &reloaded.removed),
@@ -145,7 +145,7 @@ impl Live {
             Some(now) if known.is_some_and(|known| known.is(now)) => {}
             Some(now) => {
                 tracing::error!(target: "mcp::manager", "what is written is not in force: {now}");
-                self.note("config_rejected", options::BUILTIN, &now.to_string());
+                self.note("config_rejected", builtin::NAME, &now.to_string());
                 self.trouble.store(Some(Arc::new(now.clone())));
             }
         }
