@@ -8,7 +8,7 @@ use crate::ports::{FirstPin, LockKeeper};
 use crate::refusal::Refusal;
 use crate::words::{ItemKind, ServerName};
 use arc_swap::ArcSwap;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -17,6 +17,8 @@ pub struct Pins {
     now: ArcSwap<Known>,
     keeper: Arc<dyn LockKeeper>,
     policy: ArcSwap<Policy>,
+    /// Whose definitions came with this program: nobody need agree to them.
+    ours: HashSet<ServerName>,
     /// How often the file said something else than before.
     changes: AtomicU64,
     /// Held while the next state is made. It guards no data.
@@ -53,7 +55,15 @@ impl Pins {
     /// Pins as `lock` has them; what is new is handed to `keeper`, with the class that `policy` gives it.
     pub fn new(lock: Lock, keeper: Arc<dyn LockKeeper>, policy: Arc<Policy>) -> Self {
         let now = ArcSwap::from_pointee(Known { lock, ..Known::default() });
-        Self { now, keeper, policy: ArcSwap::new(policy), changes: AtomicU64::new(0), changing: Mutex::new(()) }
+        let (policy, ours) = (ArcSwap::new(policy), HashSet::new());
+        Self { now, keeper, policy, ours, changes: AtomicU64::new(0), changing: Mutex::new(()) }
+    }
+
+    /// The same, where these servers are our own: their definitions came with this program, so they are neither pinned
+    /// nor held back.
+    #[must_use]
+    pub fn vouching(self, ours: impl IntoIterator<Item = ServerName>) -> Self {
+        Self { ours: ours.into_iter().collect(), ..self }
     }
 
     /// From now on, classes are those of `policy`.
@@ -65,7 +75,7 @@ impl Pins {
     pub fn observe(&self, items: &[Arc<Item>]) {
         // Where another process was first, what it pinned stands.
         self.reload();
-        let tools: Vec<&Arc<Item>> = items.iter().filter(|item| item.kind == ItemKind::Tool).collect();
+        let tools: Vec<&Arc<Item>> = items.iter().filter(|item| item.kind == ItemKind::Tool && !self.ours.contains(&item.server)).collect();
         let known = self.now.load();
         let is_new = |item: &&&Arc<Item>| known.lock.pin(item.server.as_str(), &item.raw).is_none();
         let new: Vec<&Arc<Item>> = tools.iter().filter(is_new).copied().collect();
@@ -110,7 +120,7 @@ impl Pins {
 
     /// Whether `item` is held back, by what is agreed to now: a person may have approved it meanwhile.
     pub fn held(&self, item: &Item) -> Option<Held> {
-        if item.kind != ItemKind::Tool {
+        if item.kind != ItemKind::Tool || self.ours.contains(&item.server) {
             return None;
         }
         self.follow();

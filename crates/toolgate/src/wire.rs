@@ -154,7 +154,8 @@ fn build_all(
         tasks: tasks.clone(),
         client_info: options::client_info(),
     });
-    catalog.watched_by(govern::pins(config, &policy, keeper)?);
+    let pins = govern::pins(config, &policy, keeper)?;
+    catalog.watched_by(Arc::new(pins.vouching(selection.own(&servers).into_iter().map(|own| own.name().into()))));
     catalog.publish(upstream::load_catalog(&config.state_dir(), &links.iter().collect::<Vec<_>>()));
     let links: Vec<Arc<Upstream>> = links.into_iter().map(|link| Upstream::new(link, world.clone())).collect();
     let materials = own::Materials { config, env, catalog: &catalog, helper: &world.helper, tasks: &tasks };

@@ -161,3 +161,13 @@ fn what_looks_like_a_pinned_tool_is_held_back_though_it_is_listed_first() {
     pins.observe(&both);
     assert_eq!(both.each_ref().map(|item| pins.held(item).is_some()), [true, false], "the plain one is the original");
 }
+
+#[test]
+fn what_is_our_own_is_neither_pinned_nor_held_back() {
+    let file = Arc::<File>::default();
+    let pins = pins(&file).vouching([ServerName::from("codex")]);
+    let (ours, theirs) = (item("codex", "add", CLEAN), item("system", "add", CLEAN));
+    pins.observe(&[ours.clone(), theirs.clone()]);
+    assert!(pins.held(&ours).is_none());
+    assert_eq!(pins.held(&theirs).map(|held| held.findings[0].rule), Some("name.reserved"));
+}

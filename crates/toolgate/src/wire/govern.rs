@@ -258,14 +258,14 @@ fn fleeting_key() -> Result<[u8; 32], Failure> {
 ///
 /// # Errors
 /// A `toolgate.lock` that cannot be read: what was agreed to is not guessed.
-pub fn pins(config: &Config, policy: &Arc<Policy>, keeper: Option<Arc<dyn LockKeeper>>) -> Result<Arc<Pins>, Failure> {
+pub fn pins(config: &Config, policy: &Arc<Policy>, keeper: Option<Arc<dyn LockKeeper>>) -> Result<Pins, Failure> {
     let file = LockFile::new(&config.home, &config.state_dir());
     let opened = match keeper {
         Some(keeper) => file.read().map(|lock| (keeper, lock)),
         None => Keeper::open(file, Arc::new(System)).map(|(keeper, lock)| (Arc::new(keeper) as Arc<_>, lock)),
     };
     let (keeper, lock) = opened.map_err(lock_failure)?;
-    Ok(Arc::new(Pins::new(lock, keeper, policy.clone())))
+    Ok(Pins::new(lock, keeper, policy.clone()))
 }
 
 /// Why the lock file cannot be used.

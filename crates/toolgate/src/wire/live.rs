@@ -134,7 +134,9 @@ impl Live {
         let (now, bounds) = (self.config(), managed_stamp(&self.env));
         let (config, held) = accept::acceptable(&now, written, bounds == turn.bounds)?;
         // One server alone that is there no more leaves a gate without servers.
-        let servers = select(&config, &self.env, &self.selection).unwrap_or_default();
+        let mut servers = select(&config, &self.env, &self.selection).unwrap_or_default();
+        // One of our own has this name while this gate lives; it makes room at the next start.
+        servers.retain(|server| !self.fixed.iter().any(|ours| ours.name().as_str() == server.name));
         let plan = Plan::new(&config, servers, &self.env, &turn.secrets);
         let before = self.links();
         let (links, seen): (Vec<_>, Vec<_>) = plan.links.iter().map(|link| self.link(&before, link)).unzip();
@@ -172,7 +174,9 @@ impl Live {
     fn renew(&self, config: &Config, plan: &Plan<'_>, links: &[Arc<Upstream>], seen: Vec<Seen>) -> Result<(), Trouble> {
         let mut source = govern::policy(config, &plan.servers, &self.selection);
         // Results that were kept stay readable for as long as the process lives.
-        source.servers.extend(self.fixed.iter().map(|source| (source.name().clone(), govern::own_rules())));
+        for ours in &self.fixed {
+            source.servers.entry(ours.name().clone()).or_insert_with(govern::own_rules);
+        }
         let names = links.iter().map(|up| up.name().clone());
         let sources = links.iter().map(|up| up.clone() as Arc<dyn Source>);
         self.gate.renew(Renewal {

@@ -10,8 +10,7 @@ use super::{Selection, System, bounds};
 use crate::config::{self, ApprovalMode, Config, Env, Http, Prefix, Server, Stdio, ToolNames, Transport};
 use crate::ui::Failure;
 use gate::Code;
-use gate::ports::Source;
-use gate::{Catalog, Mode, Naming, PrefixStyle, Secret, ServerName};
+use gate::{Mode, Naming, PrefixStyle, Secret, ServerName};
 use upstream::oauth::{Settings, Tokens};
 
 /// Tells a server the homes of the gates above it, so that a gate among its own servers is found out.

@@ -64,10 +64,9 @@ fn try_take(path: &Path) -> io::Result<Option<File>> {
         Err(std::fs::TryLockError::WouldBlock) => return Ok(None),
         Err(std::fs::TryLockError::Error(error)) => return Err(error),
     }
-    let same =
-        |there: std::fs::Metadata, ours: std::fs::Metadata| (there.dev(), there.ino()) == (ours.dev(), ours.ino());
+    let same = |there: &std::fs::Metadata, ours: &std::fs::Metadata| (there.dev(), there.ino()) == (ours.dev(), ours.ino());
     match path.symlink_metadata() {
-        Ok(there) if same(there, file.metadata()?) => Ok(Some(file)),
+        Ok(there) if same(&there, &file.metadata()?) => Ok(Some(file)),
         Ok(_) => Ok(None),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
