@@ -202,8 +202,7 @@ fn model(settings: &Settings) -> Value {
 }
 
 fn turn(settings: &Settings) -> Value {
-    let sandboxes: Vec<_> =
-        Sandbox::ALL.into_iter().filter(|sandbox| *sandbox <= settings.ceiling).map(Sandbox::word).collect();
+    let sandboxes = Sandbox::ALL.map(Sandbox::word);
     let mut properties = json!({
         "prompt": text("The coding task, question, or analysis request"),
         "sessionId": {"type": "string", "minLength": 1, "maxLength": SESSION_ID_MAX, "pattern": "^[a-zA-Z0-9_-]+$", "description": "Session ID for conversational context"},

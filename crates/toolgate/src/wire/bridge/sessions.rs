@@ -64,7 +64,8 @@ fn try_take(path: &Path) -> io::Result<Option<File>> {
         Err(std::fs::TryLockError::WouldBlock) => return Ok(None),
         Err(std::fs::TryLockError::Error(error)) => return Err(error),
     }
-    let same = |there: &std::fs::Metadata, ours: &std::fs::Metadata| (there.dev(), there.ino()) == (ours.dev(), ours.ino());
+    let same =
+        |there: &std::fs::Metadata, ours: &std::fs::Metadata| (there.dev(), there.ino()) == (ours.dev(), ours.ino());
     match path.symlink_metadata() {
         Ok(there) if same(&there, &file.metadata()?) => Ok(Some(file)),
         Ok(_) => Ok(None),

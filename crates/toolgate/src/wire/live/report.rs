@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::Live;
 use crate::config::Problem;
 use crate::ui::Failure;
-use crate::wire::{System};
+use crate::wire::System;
 use gate::ServerName;
 use gate::ports::{Clock, Source};
 use upstream::Upstream;
