@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::declared::DeclaredTool;
 use super::codex::Codex;
+use super::declared::DeclaredTool;
 use super::govern::{Approvals, Audit, AuthModel, Barred, Data, PolicySettings, Scope, ServerData, ToolSettings};
 use super::oauth::OAuth;
 use super::place::{Place, Problem, ServerError, Source};
