@@ -18,6 +18,7 @@ pub mod mask;
 mod places;
 mod plan;
 mod undo;
+mod undo_json;
 
 #[cfg(test)]
 mod tests;

@@ -2,17 +2,16 @@
 //! changed since, only what connecting did is taken back, and the rest stays.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use toml_edit::{DocumentMut, Item, Value};
 
 use super::ConnectError;
 use super::client::Client;
-use super::journal::{self, Journal, Moved, Record, Round, digest};
-use super::json_client::position;
+use super::journal::{self, Journal, Record, Round, digest};
 use super::plan::{Change, Which, text_of, used_elsewhere};
+use super::undo_json::JsonBack;
 use crate::config::{Edit, apply_edits};
-use crate::jsonc::Doc;
 
 /// What disconnecting would change.
 #[derive(Debug, Default)]
@@ -198,53 +197,13 @@ impl<'a> Undoing<'a> {
 
     /// A client's JSON: our entries go, and what was there comes back as it was written, at its place.
     fn json_file(&mut self, round: &Round, path: &Path, texts: &Texts<'_>) -> Result<Option<String>, ConnectError> {
-        let key = self.journal.client.container();
-        let parse = |text: &str| {
-            Doc::parse(text).map_err(|mistake| ConnectError::NotJson { path: PathBuf::from(path), mistake })
-        };
-        let (was, mut now) = (texts.before.and_then(|text| Doc::parse(text).ok()), parse(texts.now)?);
-        let ours_is_in = |ours: &String| now.get(&[key, ours]).is_some_and(|node| is_gate(&now.value(node)));
-        let moved_is_in = |moved: &Moved| now.get(&[key, &moved.name]).is_some();
-        let never = if round.ours.is_empty() {
-            round.moved.iter().all(moved_is_in)
-        } else {
-            !round.ours.iter().any(ours_is_in)
-        };
-        if self.unsure && never {
+        let mut back = JsonBack::of(self.journal.client.container(), path, texts.before, texts.now)?;
+        if self.unsure && back.is_untouched(round) {
             return Ok(Some(texts.now.to_owned()));
         }
-        for ours in &round.ours {
-            let moved = round.moved.iter().any(|moved| moved.name == *ours);
-            match now.get(&[key, ours]).map(|node| is_gate(&now.value(node))) {
-                Some(true) if !moved => now = parse(&now.remove(&[key, ours])?)?,
-                Some(true) => {
-                    if let Some(raw) = was.as_ref().and_then(|was| Some(was.text(was.get(&[key, ours])?))) {
-                        now = parse(&now.replace(&[key, ours], raw)?)?;
-                    }
-                }
-                Some(false) => self.note(format!("`{ours}` was set to something else since and stays so")),
-                None => {}
-            }
-        }
-        let container = now.get(&[key]).is_some();
-        for name in round.moved.iter().map(|moved| &moved.name).filter(|name| !round.ours.contains(name)) {
-            let Some(was) = &was else { continue };
-            let (Some(raw), Some(index)) = (was.get(&[key, name]), position(was, key, name)) else { continue };
-            if !container && now.get(&[key]).is_none() {
-                now = parse(&now.insert(&[], key, "{}")?)?;
-            }
-            if now.get(&[key, name]).is_some() {
-                self.note(format!("`{name}` stands there again and stays so"));
-            } else {
-                now = parse(&now.insert_at(&[key], index, name, was.text(raw))?)?;
-            }
-        }
-        let empty = |doc: &Doc, path: &[&str]| doc.get(path).is_some_and(|node| doc.text(node) == "{}");
-        if was.as_ref().is_none_or(|was| was.get(&[key]).is_none()) && empty(&now, &[key]) {
-            now = parse(&now.remove(&[key])?)?;
-        }
-        let gone = texts.before.is_none() && empty(&now, &[]);
-        Ok((!gone).then(|| now.as_str().to_owned()))
+        let text = back.without(round)?;
+        back.notes.into_iter().for_each(|note| self.note(note));
+        Ok(text)
     }
 
     /// Servers of clients that are gone, which were kept for this one.
@@ -269,12 +228,6 @@ impl<'a> Undoing<'a> {
         self.set(&path, text);
         Ok(())
     }
-}
-
-/// Whether an entry starts the gate.
-fn is_gate(entry: &serde_json::Value) -> bool {
-    let args = entry.get("args").and_then(serde_json::Value::as_array);
-    args.is_some_and(|args| args.len() >= 2 && args[0] == "mcp" && args[1] == "serve")
 }
 
 /// The text, unless nothing is in it.
