@@ -1,5 +1,4 @@
 //! A server that is added by its address is connected to at once, and how that went is told.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod common;
 

@@ -27,7 +27,7 @@ enum McpCommand {
     /// Show one server.
     Get(get::GetArgs),
     /// Add a server.
-    Add(add::AddArgs),
+    Add(Box<add::AddArgs>),
     /// Remove a server.
     Remove(remove::RemoveArgs),
     /// Change single settings of a server.
