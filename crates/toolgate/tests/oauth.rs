@@ -99,12 +99,12 @@ impl Case {
     /// Lets the token that is kept have ended long ago.
     fn expire(&self) -> String {
         let path = self.kept();
-        let mut record: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        let mut record: Value = serde_json::from_slice(&std::fs::read(&path).expect("a file")).expect("JSON");
         record["obtained_ms"] = json!(0);
         record["expires_ms"] = json!(1);
-        std::fs::write(path.with_extension("new"), record.to_string()).unwrap();
-        std::fs::set_permissions(path.with_extension("new"), PermissionsExt::from_mode(0o600)).unwrap();
-        std::fs::rename(path.with_extension("new"), &path).unwrap();
+        std::fs::write(path.with_extension("new"), record.to_string()).expect("written");
+        std::fs::set_permissions(path.with_extension("new"), PermissionsExt::from_mode(0o600)).expect("set");
+        std::fs::rename(path.with_extension("new"), &path).expect("renamed");
         record["access"].as_str().expect("a token").to_owned()
     }
 

@@ -145,6 +145,7 @@ fn authorize(
 ) -> Url {
     let challenge = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(Sha256::digest(verifier));
     let mut url = Url::clone(&found.server.authorization_endpoint);
+    url.set_fragment(None);
     let mut query = url.query_pairs_mut();
     query
         .append_pair("response_type", "code")

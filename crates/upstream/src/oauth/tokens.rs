@@ -208,6 +208,10 @@ impl Tokens {
                 return Err(RenewError::Later);
             }
         };
+        if self.read().is_none() {
+            // Somebody logged out meanwhile, and meant it.
+            return Err(RenewError::Over);
+        }
         if let Err(StoreError::Io { what, path, source }) = store::keep(&self.state_dir, &record) {
             tracing::error!(target: "mcp::manager", what, path = %path.display(), error = %source, "a login is lost");
         }
