@@ -4,6 +4,7 @@ mod ablate;
 mod audit;
 mod bench;
 mod conform;
+mod docs;
 mod mask;
 mod peers;
 mod policy;
@@ -21,6 +22,8 @@ enum Chore {
     Bench(bench::Flags),
     /// Run the official MCP conformance suite against the fixture, directly or through toolgate.
     Conform(conform::Flags),
+    /// Write what the program says of itself: the command line's reference and the plugin for Claude Code.
+    Docs(docs::Flags),
     /// Install the real peers that tests and benches talk to, into `.work/peers`.
     Peers(peers::Flags),
     /// Measure masking on data not written for it.
@@ -41,6 +44,7 @@ fn main() -> ExitCode {
     let outcome = match Chore::parse() {
         Chore::Bench(flags) => bench::run(&flags),
         Chore::Conform(flags) => conform::run(&flags),
+        Chore::Docs(flags) => docs::run(&flags),
         Chore::Peers(flags) => peers::run(&flags),
         Chore::Mask(flags) => mask::run(&flags),
         Chore::Audit(flags) => audit::run(&flags),

@@ -39,6 +39,7 @@ mod person;
 mod policy;
 mod print_config;
 mod read;
+mod reference;
 mod refresh;
 mod reload;
 mod remove;
@@ -132,6 +133,11 @@ enum Command {
         /// The shell to complete for.
         shell: clap_complete::Shell,
     },
+    /// Print or write man pages.
+    Man(reference::ManArgs),
+    /// What `cargo xtask docs` asks.
+    #[command(hide = true)]
+    Reference(reference::ReferenceArgs),
 }
 
 /// Runs the command line `args` (the program's name first) in the environment `env`.
@@ -181,6 +187,8 @@ fn dispatch(command: Command, cx: &Context) -> Result<(), Failure> {
         Command::Shim(args) => shim::run(&args, cx),
         Command::Connect(args) => connect::connect(&args, cx),
         Command::Disconnect(args) => connect::disconnect(&args, cx),
+        Command::Man(args) => reference::man(&args, cx),
+        Command::Reference(args) => reference::reference(&args, cx),
         Command::Completions { shell } => completions(shell, cx),
     }
 }
