@@ -22,6 +22,7 @@ mod context;
 mod declared;
 mod demo;
 mod describe;
+mod doctor;
 mod features;
 mod get;
 mod get_prompt;
@@ -122,6 +123,8 @@ enum Command {
     Approvals(approvals::ApprovalsArgs),
     /// Show and take back the leave that lasts.
     Grants(grants::GrantsArgs),
+    /// Look at everything at once, and say what to do about what is wrong.
+    Doctor(doctor::DoctorArgs),
     /// Put this program in front of Codex, under its name.
     Shim(shim::ShimArgs),
     /// Put the servers of a client behind the gate.
@@ -184,6 +187,7 @@ fn dispatch(command: Command, cx: &Context) -> Result<(), Failure> {
         Command::Demo(args) => demo::run(&args, cx),
         Command::Approvals(args) => approvals::run(&args, cx),
         Command::Grants(args) => grants::run(&args, cx),
+        Command::Doctor(args) => doctor::run(&args, cx),
         Command::Shim(args) => shim::run(&args, cx),
         Command::Connect(args) => connect::connect(&args, cx),
         Command::Disconnect(args) => connect::disconnect(&args, cx),

@@ -49,6 +49,11 @@ impl Gates {
         Self { sockets }
     }
 
+    /// Where their sockets are.
+    pub fn paths(&self) -> impl Iterator<Item = PathBuf> + '_ {
+        self.sockets.iter().map(|(_, path)| path.clone())
+    }
+
     /// Tells all of them, at once. A socket that nobody listens on is taken away. Inside a runtime.
     pub async fn tell(&self, order: &Order) -> Vec<Spoken> {
         let said = self.sockets.iter().map(|(pid, path)| async move {

@@ -39,6 +39,11 @@ impl Known {
         self.catalog.resolve(&Face::All, &Target::Tool(name.into())).ok()
     }
 
+    /// The instructions of a server, if it was ever seen, and sent any.
+    pub fn instructions(&self, server: &ServerName) -> Option<Option<Box<str>>> {
+        self.catalog.offer(server).map(|offer| offer.instructions.clone())
+    }
+
     /// A tool by its server and its raw name; none if it was never seen.
     pub fn raw(&self, server: &str, tool: &str) -> Option<Arc<Item>> {
         self.tools.iter().find(|item| item.server.as_str() == server && *item.raw == *tool).cloned()
