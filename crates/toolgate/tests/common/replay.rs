@@ -2,26 +2,37 @@
 //!
 //! A block of `console` holds commands behind `$ ` and their output; in it, `…` stands for anything within a line, and a
 //! line that is only `…` for any lines. `<!-- file: NAME -->` in front of a block writes it to the home under that
-//! name, and `<!-- not replayed -->` leaves a block out.
+//! name, and `<!-- not replayed -->` leaves a block out. `<!-- first terminal -->` runs a block beside all that follow, which
+//! begin once a question waits for an answer, and `<!-- says: WORD -->` answers at a terminal where it is asked to.
 
 use regex::Regex;
+use std::cell::RefCell;
+use std::ffi::OsString;
+use std::io::{Read, Write};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 use testkit::cli::Home;
+use testkit::wait;
 
 /// A person's home as the pages show it.
 const SHOWN: &str = "/home/you";
 
+/// The beginning of a question's id, as the pages show it.
+const ID: &str = "01a1fbd5";
+
 /// Somebody who does what a page says.
 pub struct Reader {
     home: Home,
+    /// The beginning of the id of the question that waits.
+    id: RefCell<String>,
 }
 
 impl Reader {
     /// Somebody with these programs, by name, and those of the system.
     pub fn new(programs: &[(&str, PathBuf)]) -> Self {
         let home = Home::new();
-        let reader = Self { home };
+        let reader = Self { home, id: RefCell::new(ID.to_owned()) };
         for dir in [reader.bin(), reader.path(".codex")] {
             std::fs::create_dir_all(dir).expect("a directory");
         }
@@ -29,6 +40,14 @@ impl Reader {
             symlink(program, reader.bin().join(name)).expect("a link");
         }
         reader
+    }
+
+    /// The same with one more program, which is this script.
+    pub fn with(self, name: &str, script: &str) -> Self {
+        let path = self.bin().join(name);
+        std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).expect("a file");
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).expect("its mode");
+        self
     }
 
     fn bin(&self) -> PathBuf {
@@ -49,11 +68,21 @@ impl Reader {
         let text = std::fs::read_to_string(&page).unwrap_or_else(|error| panic!("{}: {error}", page.display()));
         let blocks = blocks(&text);
         assert!(!blocks.is_empty(), "{name} shows nothing");
+        let mut beside = Vec::new();
         for block in blocks {
-            match block.file {
-                Some(file) => self.write(&file, &block.text),
-                None => commands(&block.text).iter().for_each(|shown| self.does(name, shown)),
+            let shown = if matches!(block.note, Note::File(_)) { Vec::new() } else { commands(&block.text) };
+            match block.note {
+                Note::File(file) => self.write(&file, &block.text),
+                Note::Plain => shown.iter().for_each(|shown| self.compare(name, shown, self.run(&shown.command))),
+                Note::Says(word) => shown
+                    .iter()
+                    .for_each(|shown| self.compare(name, shown, self.run_at_terminal(&shown.command, &word))),
+                Note::Beside => beside.extend(shown.into_iter().map(|shown| (self.begin(&shown.command), shown))),
             }
+        }
+        for (child, shown) in beside {
+            let output = child.wait_with_output().expect("it ends");
+            self.compare(name, &shown, self.lines(&String::from_utf8_lossy(&output.stdout)));
         }
     }
 
@@ -65,8 +94,7 @@ impl Reader {
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).expect("its mode");
     }
 
-    fn does(&self, page: &str, shown: &Shown) {
-        let said = self.run(&shown.command);
+    fn compare(&self, page: &str, shown: &Shown, said: Vec<String>) {
         assert!(
             matches(&shown.output, &said),
             "docs/{page}: $ {}\n--- it says\n{}\n--- but it is\n{}\n",
@@ -76,24 +104,80 @@ impl Reader {
         );
     }
 
-    /// What a command prints on both streams, as the pages would show it.
+    fn search_path(&self) -> OsString {
+        std::env::join_paths([self.bin().as_path(), Path::new("/usr/bin"), Path::new("/bin")]).expect("a path")
+    }
+
+    /// What a command prints on both streams.
     fn run(&self, command: &str) -> Vec<String> {
-        let system = std::env::join_paths([self.bin().as_path(), Path::new("/usr/bin"), Path::new("/bin")]);
-        let output = self
-            .home
-            .cmd("sh", ["-c", &format!("exec 2>&1\n{command}")])
-            .env("PATH", system.expect("a path"))
-            .env("CODEX_HOME", self.path(".codex"))
-            .current_dir(self.path(""))
-            .run();
-        let shown = output.stdout.replace(&*self.path("").to_string_lossy(), &format!("{SHOWN}/"));
-        shown.trim_end().lines().map(|line| line.trim_end().to_owned()).collect()
+        let command = format!("exec 2>&1\n{}", self.meant(command));
+        let cmd = self.home.cmd("sh", ["-c", &command]).env("PATH", self.search_path());
+        let cmd = cmd.env("CODEX_HOME", self.path(".codex")).current_dir(self.path(""));
+        self.lines(&cmd.within(3 * wait::PATIENCE).run().stdout)
+    }
+
+    /// A command with the id of the question that waits in the place of the one that is shown.
+    fn meant(&self, command: &str) -> String {
+        command.replace(ID, &self.id.borrow())
+    }
+
+    /// Output as the pages would show it.
+    fn lines(&self, text: &str) -> Vec<String> {
+        let text = text.replace(&*self.path("").to_string_lossy(), &format!("{SHOWN}/"));
+        let text = text.replace(self.id.borrow().as_str(), ID);
+        text.trim_end().lines().map(|line| line.trim_end().to_owned()).collect()
+    }
+
+    fn command(&self, program: &str, args: [&str; 3]) -> Command {
+        let mut command = self.home.command(program, args.into_iter().filter(|arg| !arg.is_empty()));
+        command.env("PATH", self.search_path()).env("CODEX_HOME", self.path(".codex")).env("NO_COLOR", "1");
+        command.current_dir(self.path("")).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        command
+    }
+
+    /// Starts a command, and waits until it makes a question wait for an answer.
+    fn begin(&self, command: &str) -> Child {
+        let mut begun = self.command("sh", ["-c", &format!("exec 2>&1\n{command}"), ""]);
+        let child = begun.stdin(Stdio::null()).spawn().expect("it starts");
+        let open = || {
+            let listed = self.run("toolgate approvals list --json");
+            let list: serde_json::Value = serde_json::from_str(&listed.join("\n")).ok()?;
+            Some(list.as_array()?.first()?["id"].as_str()?.get(..ID.len())?.to_owned())
+        };
+        let id = wait::for_some(3 * wait::PATIENCE, open).expect("a question");
+        *self.id.borrow_mut() = id;
+        child
+    }
+
+    /// The same at a terminal, where `word` is typed once it is asked for.
+    fn run_at_terminal(&self, command: &str, word: &str) -> Vec<String> {
+        let mut child =
+            self.command("script", ["-qec", &self.meant(command), "/dev/null"]).spawn().expect("a terminal");
+        let (mut input, mut output) = (child.stdin.take().expect("piped"), child.stdout.take().expect("piped"));
+        let (mut seen, mut byte) = (Vec::new(), [0]);
+        let asked = format!("Type `{word}`");
+        while !String::from_utf8_lossy(&seen).contains(&asked) {
+            assert_eq!(output.read(&mut byte).expect("read"), 1, "{}", String::from_utf8_lossy(&seen));
+            seen.push(byte[0]);
+        }
+        input.write_all(format!("{word}\n").as_bytes()).expect("typed");
+        output.read_to_end(&mut seen).expect("read");
+        child.wait().expect("it ends");
+        self.lines(&String::from_utf8_lossy(&seen))
     }
 }
 
 struct Block {
-    file: Option<String>,
+    note: Note,
     text: String,
+}
+
+/// What is to be done with a block.
+enum Note {
+    File(String),
+    Plain,
+    Says(String),
+    Beside,
 }
 
 struct Shown {
@@ -106,9 +190,18 @@ fn blocks(page: &str) -> Vec<Block> {
     let block = Regex::new(r"(?ms)(?:^<!-- ([^\n]*?) -->\n)?^```(\w*)\n(.*?)^```$").expect("a pattern");
     let found = block.captures_iter(page).filter_map(|found| {
         let note = found.get(1).map_or("", |note| note.as_str());
-        let file = note.strip_prefix("file: ").map(str::to_owned);
-        let runs = &found[2] == "console" && note != "not replayed";
-        (file.is_some() || runs).then(|| Block { file, text: found[3].to_owned() })
+        let text = found[3].to_owned();
+        let note = match (note, &found[2]) {
+            ("not replayed", _) => return None,
+            ("first terminal", _) => Note::Beside,
+            (note, kind) => match (note.strip_prefix("file: "), note.strip_prefix("says: ")) {
+                (Some(file), _) => Note::File(file.to_owned()),
+                (_, Some(word)) => Note::Says(word.to_owned()),
+                _ if kind == "console" => Note::Plain,
+                _ => return None,
+            },
+        };
+        Some(Block { note, text })
     });
     found.collect()
 }
