@@ -34,13 +34,14 @@ async fn of(patient: &Patient<'_>, server: &Server) -> Vec<Check> {
     let mut checks = match status.state {
         state if state.is_disabled() => return vec![Check::ok("server", format!("it is {}", state.label()))],
         State::MissingCommand => vec![missing(server, &status)],
-        State::AuthRequired => vec![Check::warn("login", status.sentence(), status.next)],
-        State::Misconfigured => vec![Check::fail("server", status.sentence(), status.next)],
+        State::AuthRequired => vec![Check::warn("login", status.sentence(), &*status.next)],
+        State::Misconfigured => vec![Check::fail("server", status.sentence(), &*status.next)],
         _ => Vec::new(),
     };
     match &server.transport {
         Transport::Stdio(stdio) => checks.extend(child(patient, server, stdio).await),
         Transport::Http(http) => checks.push(address(http).await),
+        Transport::Declared => checks.push(Check::warn("server", status.sentence(), status.next)),
     }
     let pitfall = show::known_pitfall(server).map(|what| Check::warn("settings", what, "correct its entry"));
     checks.extend(pitfall);
