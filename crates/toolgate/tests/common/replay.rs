@@ -11,7 +11,7 @@ use std::ffi::OsString;
 use std::io::{Read, Write};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use testkit::cli::Home;
 use testkit::wait;
 
@@ -80,9 +80,10 @@ impl Reader {
                 Note::Beside => beside.extend(shown.into_iter().map(|shown| (self.begin(&shown.command), shown))),
             }
         }
-        for (child, shown) in beside {
-            let output = child.wait_with_output().expect("it ends");
-            self.compare(name, &shown, self.lines(&String::from_utf8_lossy(&output.stdout)));
+        for (output, shown) in beside {
+            wait::expect("the first terminal to be done", || output.with_extension("done").exists());
+            let text = std::fs::read_to_string(output).expect("what it said");
+            self.compare(name, &shown, self.lines(&text));
         }
     }
 
@@ -129,16 +130,18 @@ impl Reader {
     }
 
     fn command(&self, program: &str, args: [&str; 3]) -> Command {
-        let mut command = self.home.command(program, args.into_iter().filter(|arg| !arg.is_empty()));
+        let mut command = self.home.command(program, args);
         command.env("PATH", self.search_path()).env("CODEX_HOME", self.path(".codex")).env("NO_COLOR", "1");
         command.current_dir(self.path("")).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         command
     }
 
-    /// Starts a command, and waits until it makes a question wait for an answer.
-    fn begin(&self, command: &str) -> Child {
-        let mut begun = self.command("sh", ["-c", &format!("exec 2>&1\n{command}"), ""]);
-        let child = begun.stdin(Stdio::null()).spawn().expect("it starts");
+    /// Starts a command, and waits until it makes a question wait for an answer. What it says is in the file. It is no
+    /// child of ours: whoever started the one that asks is not taken for a person.
+    fn begin(&self, command: &str) -> PathBuf {
+        let output = self.home.path().join("tmp/first-terminal.txt");
+        let (path, done) = (output.display(), output.with_extension("done"));
+        self.run(&format!("({command} > {path} 2>&1 < /dev/null; touch {}) > /dev/null 2>&1 &", done.display()));
         let open = || {
             let listed = self.run("toolgate approvals list --json");
             let list: serde_json::Value = serde_json::from_str(&listed.join("\n")).ok()?;
@@ -146,7 +149,7 @@ impl Reader {
         };
         let id = wait::for_some(3 * wait::PATIENCE, open).expect("a question");
         *self.id.borrow_mut() = id;
-        child
+        output
     }
 
     /// The same at a terminal, where `word` is typed once it is asked for.
