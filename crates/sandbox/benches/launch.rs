@@ -1,5 +1,6 @@
 //! What supervision costs: the time from asking for `cat` to its first echoed byte, plain and launched, and
-//! the memory of 50 supervisors. Run with `cargo bench -p sandbox`; the figures are printed.
+//! the memory of 50 supervisors; and the time that `true` takes from asking to its end at each level, beside `bwrap`.
+//! Run with `cargo bench -p sandbox`; the figures are printed.
 #![expect(clippy::disallowed_methods, reason = "this measures real time")]
 
 use std::fs::{self, File};
@@ -8,7 +9,7 @@ use std::process::{Command, Stdio as Pipe};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, poll};
-use sandbox::{Child, Event, Helper, Launch, Lifeline, Stderr, launch};
+use sandbox::{Child, Event, Helper, Launch, Level, Lifeline, Namespaces, Profile, Stderr, launch};
 
 const ROUNDS: usize = 200;
 const SUPERVISORS: usize = 50;
@@ -26,6 +27,7 @@ fn main() {
         let (best, p50, p95) = (times[0], times[ROUNDS / 2], times[ROUNDS * 95 / 100]);
         writeln!(out, "{name:>14}: best {best:?}  p50 {p50:?}  p95 {p95:?}").expect("someone reads");
     }
+    time_levels(&mut out);
     let children: Vec<_> = (0..SUPERVISORS).map(|_| start()).collect();
     for child in &children {
         await_event(&child.lifeline, |event| matches!(event, Event::Started { .. }));
@@ -35,6 +37,50 @@ fn main() {
         writeln!(out, "{field:>14}: {} KiB for each of {SUPERVISORS} supervisors", total / SUPERVISORS as u64)
             .expect("someone reads");
     }
+}
+
+/// What `bwrap` does alone for a like view.
+const BWRAP: &str = "--unshare-user --unshare-pid --unshare-ipc --unshare-uts --unshare-net --die-with-parent \
+    --cap-drop ALL --ro-bind /usr /usr --symlink usr/bin /bin --symlink usr/lib /lib --symlink usr/lib64 /lib64 \
+    --ro-bind /etc /etc --proc /proc --dev /dev --tmpfs /tmp -- /bin/true";
+
+fn time_levels(out: &mut impl Write) {
+    let apart = |namespaces| Profile { namespaces, ..Profile::command(&[], Vec::new()) };
+    let at = |level| Profile { level, ..Profile::command(&[], Vec::new()) };
+    let profiles = [
+        ("S1", at(Level::S1)),
+        ("S3", at(Level::S3)),
+        ("S4, own", apart(Namespaces::Own)),
+        ("S4, bwrap", apart(Namespaces::Bwrap)),
+    ];
+    let mut times: Vec<(&str, Vec<Duration>)> = profiles.iter().map(|(name, _)| (*name, Vec::new())).collect();
+    times.push(("bwrap alone", Vec::new()));
+    for _ in 0..ROUNDS {
+        for ((_, profile), (_, times)) in profiles.iter().zip(&mut times) {
+            times.extend(time_bound(profile));
+        }
+        times[profiles.len()].1.extend(time_bwrap());
+    }
+    for (name, mut times) in times.into_iter().filter(|(_, times)| !times.is_empty()) {
+        times.sort();
+        let (best, p50, p95) = (times[0], times[times.len() / 2], times[times.len() * 95 / 100]);
+        writeln!(out, "{name:>14}: best {best:?}  p50 {p50:?}  p95 {p95:?}").expect("someone reads");
+    }
+}
+
+/// `None` where the level cannot be reached.
+fn time_bound(profile: &Profile) -> Option<Duration> {
+    let launch_ = Launch { program: "true".into(), profile: Some(profile.clone()), ..plan() };
+    let begin = Instant::now();
+    let child = launch(&helper(), &launch_).ok()?;
+    await_event(&child.lifeline, |event| event == Event::Gone);
+    Some(begin.elapsed())
+}
+
+fn time_bwrap() -> Option<Duration> {
+    let begin = Instant::now();
+    let status = Command::new("bwrap").args(BWRAP.split_whitespace()).status().ok()?;
+    status.success().then(|| begin.elapsed())
 }
 
 fn time_plain() -> Duration {
@@ -66,8 +112,15 @@ fn echo(stdin: &mut impl Write, stdout: &mut impl Read) {
 }
 
 fn start() -> Child {
-    let exe = env!("CARGO_BIN_EXE_supervise-fixture");
-    let plan = Launch {
+    launch(&helper(), &plan()).expect("launched")
+}
+
+fn helper() -> Helper {
+    Helper { exe: env!("CARGO_BIN_EXE_supervise-fixture").into(), argument: "__supervise" }
+}
+
+fn plan() -> Launch {
+    Launch {
         program: "cat".into(),
         args: Vec::new(),
         env: vec![("PATH".into(), "/usr/bin:/bin".into())],
@@ -75,8 +128,7 @@ fn start() -> Child {
         stderr: Stderr::Null,
         grace: Duration::ZERO,
         profile: None,
-    };
-    launch(&Helper { exe: exe.into(), argument: "__supervise" }, &plan).expect("launched")
+    }
 }
 
 /// Asleep until then, or the waiting would take the time from what is measured.

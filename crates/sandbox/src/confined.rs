@@ -10,8 +10,9 @@ use std::process::Command;
 
 use rustix::fs::{MemfdFlags, Mode, OFlags, memfd_create, open};
 use rustix::io::{FdFlags, fcntl_setfd};
-use rustix::process::{Pid, Signal, WaitOptions, getpid, kill_process, setpgid, wait};
+use rustix::process::{Pid, Signal, WaitOptions, geteuid, getpid, kill_process, setpgid, wait};
 
+use crate::cgroup::{self, Group};
 use crate::fork::{self, Refused, leave, not_started, refused};
 use crate::guard;
 use crate::hold::{Held, hold};
@@ -37,7 +38,7 @@ pub(crate) struct Confined {
 impl Confined {
     /// A program that runs under no plan.
     pub(crate) fn plain(program: Pid) -> Self {
-        let belongings = Belongings { _held: Vec::new(), tmp: None };
+        let belongings = Belongings { _held: Vec::new(), tmp: None, _group: None };
         Self { child: program, program, status: None, belongings }
     }
 }
@@ -46,6 +47,7 @@ impl Confined {
 pub(crate) struct Belongings {
     _held: Vec<Held>,
     tmp: Option<PathBuf>,
+    _group: Option<Group>,
 }
 
 impl Drop for Belongings {
@@ -64,7 +66,10 @@ impl Belongings {
             fs::DirBuilder::new().mode(0o700).create(tmp.join("home"))
         };
         plan.tmp.as_ref().map_or(Ok(()), make).map_err(|error| refused(Step::Tmp, &error))?;
-        Ok(Self { _held: held, tmp: plan.tmp.clone() })
+        // Where there can be none the limit of each process has to do; who launched this knows.
+        let group =
+            plan.limits.processes.filter(|_| plan.apart.is_some() && geteuid().is_root()).and_then(cgroup::enter);
+        Ok(Self { _held: held, tmp: plan.tmp.clone(), _group: group })
     }
 }
 

@@ -23,6 +23,7 @@ compile_error!(
 mod bounds;
 mod bwrap;
 mod calls;
+mod cgroup;
 mod conceal;
 mod confined;
 mod descendants;
@@ -46,6 +47,7 @@ mod reach;
 mod rehearse;
 mod resolve;
 mod roots;
+mod seatbelt;
 mod signals;
 mod spawn;
 mod status;
@@ -67,6 +69,7 @@ pub use profile::{
 pub use reach::{Maker, Means, NoNamespaces, Unavailable};
 pub use resolve::{ResolveError, resolve_program};
 pub use roots::runtime_roots;
+pub use seatbelt::seatbelt;
 pub use supervise::supervise_main;
 pub use watch::Watched;
 pub use wire::{Event, ExitKind, Step};

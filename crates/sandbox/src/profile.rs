@@ -81,7 +81,7 @@ pub struct Limits {
     pub memory_bytes: Option<u64>,
     /// Processor time of each process, in seconds.
     pub cpu_seconds: Option<u64>,
-    /// How much it gives way to others, 0 to 19.
+    /// How much more than toolgate it gives way to others, 0 to 19.
     pub nice: u8,
 }
 

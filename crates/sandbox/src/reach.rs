@@ -2,10 +2,11 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use rustix::process::geteuid;
 
+use crate::cgroup;
 use crate::landlocked;
 use crate::launch::Helper;
 use crate::level::{Effective, Gap, Level};
@@ -39,6 +40,8 @@ pub struct Means {
     pub landlock: u32,
     /// Whether system calls can be filtered.
     pub seccomp: bool,
+    /// Whether the processes of one program can be counted apart from others.
+    pub counted: bool,
     /// Who can make namespaces, or why nobody can. Only looked for where [`Level::S4`] was in question.
     pub namespaces: Result<Maker, NoNamespaces>,
 }
@@ -73,7 +76,12 @@ impl Means {
             Level::S4 => remembered(helper, how),
             _ => Err(NoNamespaces { why: "namespaces were not looked for".into(), hint: String::new() }),
         };
-        Self { landlock: landlocked::abi(), seccomp: Path::new("/proc/sys/kernel/seccomp").exists(), namespaces }
+        Self {
+            landlock: landlocked::abi(),
+            seccomp: Path::new("/proc/sys/kernel/seccomp").exists(),
+            counted: *COUNTED.get_or_init(|| !geteuid().is_root() || cgroup::is_possible()),
+            namespaces,
+        }
     }
 
     /// The highest level that can be built from these.
@@ -144,14 +152,16 @@ impl Means {
             (Gap::Processes, shared),
             (Gap::Signals, shared && !scoped),
             (Gap::Syscalls, !filter),
-            // The kernel does not count what belongs to the real root.
-            (Gap::ProcessCount, counts && (shared || geteuid().is_root())),
+            (Gap::ProcessCount, counts && (shared || !self.counted)),
             (Gap::SharedTmp, !files && level < Level::S3),
             (Gap::Survivors, shared),
         ];
         all.into_iter().filter_map(|(gap, open)| open.then_some(gap)).collect()
     }
 }
+
+/// The kernel's own limit does not count for root.
+static COUNTED: OnceLock<bool> = OnceLock::new();
 
 /// What was found to work, by the way that was asked for.
 static FOUND: Mutex<Vec<(Namespaces, Maker)>> = Mutex::new(Vec::new());

@@ -1,7 +1,10 @@
 //! Which paths a profile grants: made real, ordered, and with what may not be seen carved out. Looks at the file
 //! system, changes nothing. Not here: mounts or Landlock rules, which are made of this.
 
+use std::ffi::OsStr;
 use std::fs;
+use std::io::Read;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
 /// Directories of the system that every program needs to run at all.
@@ -74,12 +77,36 @@ pub(crate) fn without(root: &Path, masks: &[PathBuf]) -> Vec<PathBuf> {
 #[must_use]
 pub fn runtime_roots(program: &Path, args: &[std::ffi::OsString], home: Option<&Path>) -> Vec<PathBuf> {
     let scripts = args.iter().map(Path::new).filter(|arg| arg.is_absolute() && arg.is_file());
-    let named = [program.to_owned()].into_iter().chain(scripts.map(Path::to_owned));
-    let files = named.flat_map(|file| [real(&file), Some(file)]).flatten();
-    let mut roots: Vec<_> = files.map(|file| installation(&file, home)).filter(|root| !is_system(root)).collect();
+    let named: Vec<_> = [program.to_owned()].into_iter().chain(scripts.map(Path::to_owned)).collect();
+    let files = named.iter().cloned().chain(named.iter().filter_map(|file| interpreter(file)));
+    let places = files.flat_map(|file| [real(&file), Some(file)]).flatten();
+    let mut roots: Vec<_> = places.map(|file| installation(&file, home)).collect();
+    let bases: Vec<_> = roots.iter().filter_map(|root| base_of(root)).collect();
+    roots.extend(
+        bases.into_iter().flat_map(|base| [real(&base), Some(base)]).flatten().map(|file| installation(&file, home)),
+    );
+    roots.retain(|root| !is_system(root));
     roots.sort();
     roots.dedup();
     roots
+}
+
+/// The program that a `#!` line names.
+fn interpreter(script: &Path) -> Option<PathBuf> {
+    /// The kernel reads no more of it.
+    const LINE: u64 = 256;
+    let mut line = Vec::new();
+    fs::File::open(script).ok()?.take(LINE).read_to_end(&mut line).ok()?;
+    let line = line.strip_prefix(b"#!")?.split(|byte| *byte == b'\n').next()?.trim_ascii();
+    let path = Path::new(OsStr::from_bytes(line.split(|byte| *byte == b' ').next()?));
+    path.is_absolute().then(|| path.to_owned())
+}
+
+/// A program of the Python that a virtual environment at `root` was made from.
+fn base_of(root: &Path) -> Option<PathBuf> {
+    let settings = fs::read_to_string(root.join("pyvenv.cfg")).ok()?;
+    let home = settings.lines().find_map(|line| line.split_once('=').filter(|(key, _)| key.trim() == "home"))?.1;
+    Some(Path::new(home.trim()).join("python3"))
 }
 
 fn is_system(path: &Path) -> bool {
@@ -173,6 +200,18 @@ mod tests {
         check_installation("/srv/p/node_modules/@m/server/node_modules/x/dist/index.js", "/srv/p/node_modules");
         check_installation("/home/u/p/dist/index.js", "/home/u/p");
         check_installation("/home/u/p/src/main.py", "/home/u/p/src");
+    }
+
+    #[test]
+    fn a_script_needs_its_interpreter_and_a_virtual_environment_its_python() {
+        let root = tree(&["python/bin/python3"]);
+        let base = root.path().canonicalize().unwrap();
+        fs::create_dir_all(base.join("venv/bin")).unwrap();
+        symlink(base.join("python/bin/python3"), base.join("venv/bin/python")).unwrap();
+        fs::write(base.join("venv/bin/tool"), format!("#!{}/venv/bin/python -I\n", base.display())).unwrap();
+        fs::write(base.join("venv/pyvenv.cfg"), format!("home = {}/python/bin\n", base.display())).unwrap();
+        let roots = runtime_roots(&base.join("venv/bin/tool"), &[], None);
+        assert_eq!(roots, [base.join("python"), base.join("venv")]);
     }
 
     #[test]

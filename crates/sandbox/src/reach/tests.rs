@@ -3,7 +3,7 @@ use crate::profile::Limits;
 
 fn means(landlock: u32, seccomp: bool, namespaces: bool) -> Means {
     let none = NoNamespaces { why: "`bwrap` is not installed".into(), hint: INSTALL.into() };
-    Means { landlock, seccomp, namespaces: if namespaces { Ok(Maker::Own) } else { Err(none) } }
+    Means { landlock, seccomp, counted: true, namespaces: if namespaces { Ok(Maker::Own) } else { Err(none) } }
 }
 
 fn profile(level: Level, allow_degraded: Option<Level>) -> Profile {
@@ -52,8 +52,7 @@ fn a_level_is_never_higher_than_demanded() {
 
 fn check_gaps(level: Level, found: &Means, expected: &str) {
     let held = found.settle(&profile(level, None)).unwrap();
-    // Who runs this decides about the count of processes at S4.
-    let gaps: Vec<_> = held.gaps.iter().filter(|gap| **gap != Gap::ProcessCount).map(|gap| gap.word()).collect();
+    let gaps: Vec<_> = held.gaps.iter().map(|gap| gap.word()).collect();
     assert_eq!(gaps.join(" "), expected, "{level}");
 }
 
@@ -61,13 +60,13 @@ fn check_gaps(level: Level, found: &Means, expected: &str) {
 fn what_a_level_leaves_open_is_named() {
     let all = means(7, true, true);
     check_gaps(Level::S4, &all, "");
-    check_gaps(Level::S3, &all, "metadata protected processes survivors");
-    check_gaps(Level::S3, &means(5, true, true), "metadata protected processes signals survivors");
-    check_gaps(Level::S2, &all, "metadata protected datagrams unix_sockets processes syscalls survivors");
+    check_gaps(Level::S3, &all, "metadata protected processes process_count survivors");
+    check_gaps(Level::S3, &means(5, true, true), "metadata protected processes signals process_count survivors");
+    check_gaps(Level::S2, &all, "metadata protected datagrams unix_sockets processes syscalls process_count survivors");
     check_gaps(
         Level::S2,
         &means(0, true, true),
-        "files metadata protected masked processes signals shared_tmp survivors",
+        "files metadata protected masked processes signals process_count shared_tmp survivors",
     );
 }
 
@@ -79,4 +78,10 @@ fn a_list_of_hosts_is_never_held_below_the_highest_level() {
     let error = means(7, true, false).settle(&at(Level::S4, Some(Level::S3))).unwrap_err();
     assert!(error.to_string().contains("a list of hosts needs S4: `bwrap` is not installed"), "{error}");
     assert!(means(7, true, true).settle(&at(Level::S3, None)).is_err());
+}
+
+#[test]
+fn processes_that_cannot_be_counted_are_a_gap() {
+    let uncounted = Means { counted: false, ..means(7, true, true) };
+    check_gaps(Level::S4, &uncounted, "process_count");
 }

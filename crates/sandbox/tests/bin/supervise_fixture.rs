@@ -1,6 +1,7 @@
 //! The smallest program that can be launched through, and a stand-in for a toolgate that ends too early.
 //!
 //! `hold PROGRAM ARGS...` launches the program with this process's environment and sits there until it is killed.
+//! `bound LEVEL PROGRAM ARGS...` does the same at a level.
 //! `leave PROGRAM ARGS...` waits for its first line instead, then drops what it launched and ends.
 
 use std::ffi::OsString;
@@ -9,14 +10,18 @@ use std::io::{BufRead, BufReader};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use sandbox::{Child, Helper, Launch, Stderr, launch, supervise_main};
+use sandbox::{Child, Helper, Launch, Profile, Stderr, launch, supervise_main};
 
 fn main() -> ExitCode {
     let mut args = std::env::args_os().skip(1);
     match args.next().as_ref().and_then(|mode| mode.to_str()) {
         Some("__supervise") => supervise_main(args),
-        Some("hold") => hold(&start(args)),
-        Some("leave") => leave(start(args)),
+        Some("hold") => hold(&start(args, None)),
+        Some("leave") => leave(start(args, None)),
+        Some("bound") => {
+            let level = args.next().and_then(|level| level.to_str()?.parse().ok()).expect("a level");
+            hold(&start(args, Some(Profile::new(level, Vec::new()))))
+        }
         _ => ExitCode::from(2),
     }
 }
@@ -36,7 +41,7 @@ fn leave(child: Child) -> ExitCode {
     }
 }
 
-fn start(mut args: impl Iterator<Item = OsString>) -> Child {
+fn start(mut args: impl Iterator<Item = OsString>, profile: Option<Profile>) -> Child {
     let plan = Launch {
         program: args.next().expect("a program"),
         args: args.collect(),
@@ -44,7 +49,7 @@ fn start(mut args: impl Iterator<Item = OsString>) -> Child {
         cwd: None,
         stderr: Stderr::Null,
         grace: Duration::from_secs(600),
-        profile: None,
+        profile,
     };
     let helper = Helper { exe: "/proc/self/exe".into(), argument: "__supervise" };
     launch(&helper, &plan).expect("launched")

@@ -1,5 +1,6 @@
 //! What the files say, and what it is taken to mean.
 
+mod bounds;
 mod governing;
 mod layered;
 mod managed;
