@@ -42,7 +42,7 @@ const ROWS: [(&str, Level); 34] = [
     ("connect_unix", Level::S3),
     ("send_unix", Level::S3),
     ("enter_namespace", Level::S3),
-    ("move_mount", Level::S3),
+    ("open_mount", Level::S3),
     ("use_io_uring", Level::S3),
     ("use_keys", Level::S3),
     ("stat_outside", Level::S4),

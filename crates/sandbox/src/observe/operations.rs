@@ -118,8 +118,8 @@ operations! {
     CloneNamespace = "clone_namespace", "start a process in a new namespace", [Syscalls],
         // The two flags exclude each other, so that nothing is started wherever this is allowed.
         |_| called(libc::SYS_clone, [(libc::CLONE_NEWNS | libc::CLONE_FS).into(), 0, 0]);
-    Mount = "mount", "ask for a mount", [Syscalls],
-        |_| called(libc::SYS_move_mount, [-1, 0, -1]);
+    Mount = "mount", "take hold of a mount", [Syscalls],
+        |_| called(libc::SYS_open_tree, [-1, 0, 0]);
     IoUring = "io_uring", "use io_uring", [Syscalls],
         |_| called(libc::SYS_io_uring_setup, [0, 0, 0]);
     Keyring = "keyring", "use the kernel's keys", [Syscalls],

@@ -122,7 +122,7 @@ int main(int count, char **words) {
     snprintf(seen, sizeof seen, "/proc/%d/cmdline", pid);
     say("see_process", opens(seen, O_RDONLY));
     say("enter_namespace", calls(SYS_setns, -1, 0, 0));
-    say("move_mount", calls(SYS_move_mount, -1, 0, -1));
+    say("open_mount", calls(SYS_open_tree, -1, 0, 0));
     say("use_io_uring", calls(SYS_io_uring_setup, 0, 0, 0));
     say("use_keys", calls(SYS_keyctl, -1, 0, 0));
     return 0;

@@ -81,6 +81,6 @@ attempt("connect_abstract", lambda: over(socket.AF_UNIX, socket.SOCK_STREAM, b"\
 attempt("signal", lambda: os.kill(pid, 0))
 attempt("see_process", lambda: open(f"/proc/{pid}/cmdline").read())
 attempt("enter_namespace", lambda: call(308, 268, -1, 0))
-attempt("move_mount", lambda: call(429, 429, -1, 0, -1, 0, 0))
+attempt("open_mount", lambda: call(428, 428, -1, 0, 0))
 attempt("use_io_uring", lambda: call(425, 425, 0, 0))
 attempt("use_keys", lambda: call(250, 219, -1, 0, 0))

@@ -30,6 +30,6 @@ for word in connect_tcp listen_tcp send_udp connect_unix send_unix connect_abstr
 done
 try signal kill -0 "$pid"
 try see_process cat "/proc/$pid/cmdline"
-for word in enter_namespace move_mount use_io_uring use_keys; do
+for word in enter_namespace open_mount use_io_uring use_keys; do
     echo "$word skipped a shell makes no system calls by itself"
 done
