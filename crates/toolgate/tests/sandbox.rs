@@ -146,14 +146,19 @@ fn only_the_named_hosts_are_reached() {
     assert!(text.contains("403 Forbidden") && !text.contains("reached directly"), "{text}");
 }
 
-/// A real server under each level that keeps it, asked by `calls`; each answer has to hold what is beside it.
-fn lives_in(command: &[&str], bounds: &str, calls: &[(&str, Value, &str)]) {
+/// Its tools run unasked.
+const APPROVED: &str = "[mcp_servers.x]\ndefault_tools_approval_mode = \"approve\"";
+
+/// A real server under each level that keeps it, asked by `calls` after `before`; each answer has to hold what is
+/// beside it.
+fn lives_in(command: &[&str], bounds: &str, before: &dyn Fn(&str), calls: &[(&str, Value, &str)]) {
     for level in ["S3", "S4"] {
+        before(level);
         let setup = Setup::new();
         let mark = format!("{MARK}={}", setup.home.mark());
         let add = [&["mcp", "add", "x", "--yes", "--env", &mark, "--"], command].concat();
         setup.run(&add).run().ok();
-        let setup = setup.top(&format!("[mcp_servers.x.sandbox]\nlevel = \"{level}\"\n{bounds}"));
+        let setup = setup.top(&format!("{APPROVED}\n[mcp_servers.x.sandbox]\nlevel = \"{level}\"\n{bounds}"));
         let found = tested(&setup, &[]);
         if !holds(&found) {
             continue;
@@ -162,8 +167,8 @@ fn lives_in(command: &[&str], bounds: &str, calls: &[(&str, Value, &str)]) {
         assert!(held.starts_with(level) && found["ok"] == true, "{level}: {found}");
         for (tool, arguments, expected) in calls {
             let arguments = arguments.to_string();
-            let args = ["mcp", "call", &format!("x__{tool}"), "--args", &arguments, "--yes", "--json"];
-            let run = setup.run(&args).within(LONG).run();
+            let run =
+                setup.run(&["mcp", "call", &format!("x__{tool}"), "--args", &arguments, "--json"]).within(LONG).run();
             assert!(run.stdout.contains(expected), "{level} {tool}: {}{}", run.stdout, run.stderr);
         }
         assert!(wait::until(wait::PATIENCE, || setup.survivors().is_empty()), "{:?}", setup.survivors());
@@ -189,18 +194,17 @@ fn the_filesystem_server_keeps_its_use_in_bounds() {
     lives_in(
         &[&peers.node(), &peers.filesystem(), &work],
         &format!("write = [{}]", json!(work)),
+        &|_| (),
         &[
             ("read_text_file", json!({"path": format!("{work}/note")}), "a note"),
             ("write_file", json!({"path": made, "content": "by a server"}), "Successfully wrote"),
             ("read_text_file", json!({"path": made}), "by a server"),
             ("list_directory", json!({"path": work}), "note"),
-            ("create_directory", json!({"path": format!("{work}/.git")}), "rror"),
         ],
     );
     assert_eq!(fs::read_to_string(&made).expect("it was written"), "by a server");
     let mut left: Vec<_> =
         fs::read_dir(&work).expect("it is there").map(|entry| entry.expect("read").file_name()).collect();
-    left.retain(|name| name != ".git");
     left.sort();
     assert_eq!(left, ["made", "note"], "nothing is left that stood for a protected name");
 }
@@ -213,6 +217,7 @@ fn a_server_that_says_it_may_read_all_reads_what_it_was_granted() {
     lives_in(
         &[&peers.node(), &peers.filesystem(), &work, &whole],
         &format!("write = [{}]", json!(work)),
+        &|_| (),
         &[
             ("read_text_file", json!({"path": format!("{work}/note")}), "a note"),
             ("read_text_file", json!({"path": beside}), "\"isError\":true"),
@@ -226,6 +231,7 @@ fn the_reference_server_keeps_its_use_in_bounds() {
     lives_in(
         &[&peers.node(), &peers.everything(), "stdio"],
         "",
+        &|_| (),
         &[
             ("echo", json!({"message": "hi"}), "Echo: hi"),
             ("get-sum", json!({"a": 2, "b": 3}), "The sum of 2 and 3 is 5."),
@@ -248,6 +254,7 @@ fn the_git_server_keeps_its_use_in_bounds() {
         &[&peers.git_server(), "--repository", &work],
         // Its work is in what is otherwise protected.
         &format!("write = [{}, {}]", json!(work), json!(format!("{work}/.git"))),
+        &|level| fs::write(format!("{work}/note"), level).expect("written"),
         &[
             ("git_add", json!({"repo_path": work, "files": ["note"]}), "staged"),
             ("git_status", json!({"repo_path": work}), "note"),
