@@ -8,7 +8,7 @@ use crate::faults::Faults;
 use crate::http_answer::HttpAnswer;
 use crate::lifecycle::{Effect, Event, Lifecycle, LinkState, Toolset};
 use crate::lists::{Lists, merge};
-use crate::options::{Options, Transport, World};
+use crate::options::{Options, World};
 use crate::outgoing::{self, Introduction};
 use crate::seen;
 use crate::session::{Peer, Session, Signals};
