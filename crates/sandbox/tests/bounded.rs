@@ -108,7 +108,8 @@ fn bytes_pass_and_its_number_is_known_outside() {
         let child = launched(&bound(&profile, &marker, "echo ready; exec sleep 1000"));
         let program = started(&child);
         read_ready(&child);
-        assert!(proc_file(program, "environ").contains("SANDBOX_TEST_MARKER"));
+        // While it becomes another program it has none for a moment.
+        wait_until("its environment", || proc_file(program, "environ").contains("SANDBOX_TEST_MARKER"));
         child.lifeline.kill();
         assert_eq!(events(&child), [Event::Exited(ExitKind::Signal(9)), Event::Gone]);
         marker.await_gone();
