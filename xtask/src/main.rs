@@ -3,6 +3,7 @@
 mod ablate;
 mod audit;
 mod bench;
+mod bridge;
 mod conform;
 mod docs;
 mod mask;
@@ -20,6 +21,8 @@ use clap::Parser;
 enum Chore {
     /// Judge toolgate against a floor, interleaved in one run; targets stand beside the figures.
     Bench(bench::Flags),
+    /// Drive real Codex CLIs of many releases with a model on this machine; writes a table.
+    Bridge(bridge::Flags),
     /// Run the official MCP conformance suite against the fixture, directly or through toolgate.
     Conform(conform::Flags),
     /// Write what the program says of itself: the command line's reference and the plugin for Claude Code.
@@ -43,6 +46,7 @@ enum Chore {
 fn main() -> ExitCode {
     let outcome = match Chore::parse() {
         Chore::Bench(flags) => bench::run(&flags),
+        Chore::Bridge(flags) => bridge::run(&flags),
         Chore::Conform(flags) => conform::run(&flags),
         Chore::Docs(flags) => docs::run(&flags),
         Chore::Peers(flags) => peers::run(&flags),

@@ -66,6 +66,15 @@ impl Answer {
         Self { result: format!(r#"{{"content":[{{"type":"text","text":{text}}}],"isError":true}}"#), failed: true }
     }
 
+    /// A failure in plain words, and as structured content.
+    pub fn failed_with(text: &str, structure: &serde_json::Value) -> Self {
+        let text = quoted(text);
+        let result = format!(
+            r#"{{"content":[{{"type":"text","text":{text}}}],"isError":true,"structuredContent":{structure}}}"#
+        );
+        Self { result, failed: true }
+    }
+
     /// A result that is put together already.
     pub fn result(result: &serde_json::Value) -> Self {
         Self { result: result.to_string(), failed: false }

@@ -10,6 +10,7 @@ mod cli;
 mod events;
 mod news;
 mod queue;
+mod rollouts;
 mod run;
 pub mod sessions;
 mod settings;

@@ -101,7 +101,9 @@ fn turn(args: &[OsString]) -> Turn {
                 return Turn::Ours { args: kept, cd };
             }
             "mcp-server" => {
-                kept.extend(["mcp".into(), "serve".into()].into_iter().chain(rest.cloned()));
+                // Codex had this command until 0.153; what was written for it goes on as it was.
+                let serve = ["mcp", "serve", "--profile", "bridge", "--contract", "codex"].map(OsString::from);
+                kept.extend(serve.into_iter().chain(rest.cloned()));
                 return Turn::Ours { args: kept, cd };
             }
             _ if !text.starts_with('-') || text == "--" => return Turn::Codexs,
@@ -215,7 +217,8 @@ mod tests {
         );
         check("codex -m gpt-5 --oss --search -s read-only mcp get x", "codex mcp get x");
         check("codex -p work -C /src mcp list", "in /src: codex -p work mcp list");
-        check("codex mcp-server -c a=1", "codex mcp serve -c a=1");
+        check("codex mcp-server", "codex mcp serve --profile bridge --contract codex");
+        check("codex mcp-server -c a=1", "codex mcp serve --profile bridge --contract codex -c a=1");
         check("codex -c mcp_servers.x.command=y", "codex -c mcp_servers.x.command=y");
         check("codex --config=mcp_servers.x.command=y", "codex --config=mcp_servers.x.command=y");
     }

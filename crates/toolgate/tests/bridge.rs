@@ -2,12 +2,17 @@
 
 mod common;
 
+use common::real::Peers;
 use common::{Setup, names};
 use serde_json::{Value, json};
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 use testkit::client::{Client, Message};
+use testkit::model::{Model, Turn};
 use testkit::wait;
+
+/// Lets the CLI be found among the survivors: it gets no variable that is not named.
+const MARKED: &str = "[codex]\nenv_vars = [\"TESTKIT_MARK\"]\n";
 
 /// A home with the fake CLI.
 struct Bridge {
@@ -35,11 +40,16 @@ impl Bridge {
     }
 
     fn client_with(&self, env: &[(&str, &str)]) -> Client {
-        let mut command = self.setup.home.command(common::TOOLGATE, ["mcp", "serve", "--profile", "bridge"]);
-        command.env("CODEX_BIN", &self.program).envs(env.iter().copied());
-        let mut client = Client::spawn(command).patient(Duration::from_secs(60));
+        let mut client = self.started(&[], env);
         client.initialize("2025-11-25", &json!({}));
         client
+    }
+
+    fn started(&self, flags: &[&str], env: &[(&str, &str)]) -> Client {
+        let args = [&["mcp", "serve", "--profile", "bridge"], flags].concat();
+        let mut command = self.setup.home.command(common::TOOLGATE, args);
+        command.env("CODEX_BIN", &self.program).envs(env.iter().copied());
+        Client::spawn(command).patient(Duration::from_secs(60))
     }
 
     fn client(&self) -> Client {
@@ -148,7 +158,7 @@ fn what_the_operator_forbids_no_caller_gets() {
     failed(&client.call("codex", &json!({"prompt": "p", "fullAuto": true})), "more than this server allows");
     failed(&client.call("codex", &json!({"prompt": "p", "workingDirectory": "/etc"})), "not beneath a directory");
     failed(&client.call("codex", &json!({"prompt": "p", "workingDirectory": "/no/where"})), "`/no/where`");
-    failed(&client.call("codex", &json!({"prompt": "p", "cwdd": "/"})), "unknown parameter");
+    failed(&client.call("codex", &json!({"prompt": "p", "cwdd": "/"})), "`cwdd`");
     assert_eq!(bridge.runs().len(), 0);
     client.call("codex", &json!({"prompt": "p"})).result();
     assert_eq!(arguments(&bridge.runs()[0]), "exec --json -s read-only --skip-git-repo-check -");
@@ -322,7 +332,7 @@ fn letters_survive_in_pieces_and_large_answers_whole() {
 
 #[test]
 fn a_cancelled_run_ends_with_everything_it_started_and_lets_the_next_one_in() {
-    let bridge = Bridge::new(&json!({"mode": "hang"}));
+    let bridge = Bridge::with(MARKED, &json!({"mode": "hang"}));
     let mut client = bridge.client();
     let id = client.start("tools/call", &json!({"name": "codex", "arguments": {"prompt": "p", "sessionId": "s"}}));
     wait::expect("the run to begin", || !bridge.runs().is_empty());
@@ -342,7 +352,7 @@ fn a_run_that_takes_too_long_is_ended() {
 
 #[test]
 fn nothing_outlives_a_gate_that_is_killed() {
-    let bridge = Bridge::new(&json!({"mode": "hang"}));
+    let bridge = Bridge::with(MARKED, &json!({"mode": "hang"}));
     let mut client = bridge.client();
     client.start("tools/call", &json!({"name": "codex", "arguments": {"prompt": "p"}}));
     wait::expect("the run to begin", || !bridge.runs().is_empty());
@@ -362,4 +372,102 @@ fn help_is_the_clis_own() {
     let run = bridge.runs().pop().expect("a run");
     assert!(arguments(&run).starts_with("--search exec "), "{run}");
     assert_eq!(run["prompt"], "Search for: q. Provide 3 key findings.");
+}
+
+/// What a host asked `codex mcp-server` of 0.153, and what it counted on in the answers.
+#[test]
+fn a_host_of_the_server_that_codex_had_goes_on_unchanged() {
+    let bridge = Bridge::new(&json!({}));
+    let mut host = bridge.started(&["--contract", "codex"], &[("CODEX_DEFAULT_MODEL", "inherit")]);
+    let hello = host.initialize("2025-06-18", &json!({"elicitation": {}}));
+    assert_eq!(
+        (&hello["protocolVersion"], &hello["serverInfo"]["name"]),
+        (&json!("2025-06-18"), &json!("codex-mcp-server"))
+    );
+    let list = host.request("tools/list", &json!({})).result();
+    let given: [(&str, &[&str]); 2] = [
+        (
+            "codex",
+            &[
+                "approval-policy",
+                "base-instructions",
+                "compact-prompt",
+                "config",
+                "cwd",
+                "developer-instructions",
+                "model",
+                "prompt",
+                "sandbox",
+            ],
+        ),
+        ("codex-reply", &["conversationId", "prompt", "threadId"]),
+    ];
+    for (name, parameters) in given {
+        let tool = list["tools"].as_array().expect("a list").iter().find(|tool| tool["name"] == name).expect(name);
+        assert_eq!(tool["inputSchema"]["required"], json!(["prompt"]), "{tool}");
+        parameters.iter().for_each(|one| assert!(tool["inputSchema"]["properties"][one].is_object(), "{name}: {one}"));
+        assert_eq!(tool["outputSchema"]["required"], json!(["threadId", "content"]), "{tool}");
+    }
+    let work = bridge.setup.home.work();
+    let asked = json!({"prompt": "hello", "cwd": work, "approval-policy": "on-request", "sandbox": "read-only",
+        "developer-instructions": "be brief", "config": {"model_reasoning_effort": "low"}});
+    let first = host.call("codex", &asked).result();
+    let thread = first["structuredContent"]["threadId"].as_str().expect("a thread").to_owned();
+    assert_eq!(first["structuredContent"], json!({"threadId": thread, "content": "answer to: hello"}));
+    assert_eq!((&first["content"][0]["text"], first.get("isError")), (&json!("answer to: hello"), None));
+    for key in ["threadId", "conversationId"] {
+        let again = host.call("codex-reply", &json!({key: thread, "prompt": "again"})).result();
+        assert_eq!(again["structuredContent"], json!({"threadId": thread, "content": "answer to: again"}));
+    }
+    bridge.behaves(&json!({"lost": true}));
+    let gone = host.call("codex-reply", &json!({"threadId": "0-0", "prompt": "x"})).result();
+    let words = "Session not found for thread_id: 0-0";
+    assert_eq!((&gone["isError"], &gone["content"][0]["text"]), (&json!(true), &json!(words)));
+    assert_eq!(gone["structuredContent"], json!({"threadId": "0-0", "content": words}));
+    bridge.behaves(&json!({"mode": "model"}));
+    let failed = host.call("codex", &json!({"prompt": "bad", "cwd": work})).result();
+    assert_eq!(failed["isError"], true, "{failed}");
+    assert!(failed["structuredContent"]["threadId"].as_str().expect("a thread").starts_with("th_"), "{failed}");
+    assert_eq!(failed["structuredContent"]["content"], failed["content"][0]["text"]);
+    let wrong = host.call("codex", &json!({})).result();
+    assert_eq!(wrong["isError"], true, "{wrong}");
+    assert!(text_of(&wrong).contains("prompt"), "{wrong}");
+}
+
+fn text_of(result: &Value) -> &str {
+    result["content"][0]["text"].as_str().expect("text")
+}
+
+/// The pinned release; `cargo xtask bridge` does the same, and everything else, with many.
+#[test]
+fn the_real_codex_begins_and_resumes_a_conversation() {
+    let Some(peers) = Peers::with(&[Peers::node, Peers::codex]) else { return };
+    let model = Model::start([("user", vec![Turn::say("first"), Turn::say("second")])]);
+    let bridge = Bridge::new(&json!({}));
+    bridge.setup.home.write(
+        "config.toml",
+        format!(
+            "model = \"scripted\"\nmodel_provider = \"scripted\"\n[model_providers.scripted]\nname = \"scripted\"\n\
+             base_url = \"{}\"\nwire_api = \"responses\"\nenv_key = \"MODEL_KEY\"\nrequest_max_retries = 0\n\
+             stream_max_retries = 0\nsupports_websockets = false\n[features]\nenable_request_compression = false\n\
+             [analytics]\nenabled = false\n",
+            model.url
+        ),
+    );
+    // Its package starts with whatever `node` is on PATH, which may be too old for it.
+    let script = format!("#!/bin/sh\nexec '{}' '{}' \"$@\"\n", peers.node(), peers.codex());
+    let program = bridge.setup.home.write("real-codex", script);
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).expect("ours");
+    let program = program.display().to_string();
+    let env = [("CODEX_BIN", &*program), ("CODEX_DEFAULT_MODEL", "inherit"), ("MODEL_KEY", "none")];
+    let mut client = bridge.client_with(&env).patient(Duration::from_secs(180));
+    for (prompt, answer) in [("one", "first"), ("two", "second")] {
+        let said = client.call("codex", &json!({"prompt": prompt, "sessionId": "s", "sandbox": "read-only"}));
+        assert_eq!(text(&said), answer, "{said:?}");
+        assert_eq!(said.result()["content"][0]["_meta"].get("note"), None, "{said:?}");
+    }
+    let shown = model.requests("user").pop().expect("a request").to_string();
+    assert!(["one", "first", "two"].iter().all(|said| shown.contains(&format!("\"text\":\"{said}\""))), "{shown}");
+    drop(client);
+    wait::expect("nothing to be left", || bridge.setup.survivors().is_empty());
 }

@@ -3,6 +3,7 @@
 mod common;
 
 use common::{Setup, TOOLGATE};
+use serde_json::{Value, json};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -68,6 +69,42 @@ fn what_is_said_of_servers_is_answered_here() {
     assert_eq!(tried.status, Some(1), "{tried:?}");
     assert!(tried.stdout.contains("protocol_error") && tried.stdout.contains("debug"), "{tried:?}");
     assert_eq!(place.codex(&["mcp", "serve"]).run().status, Some(0), "nobody speaks to it, so it ends");
+}
+
+/// What a server says of itself and its tools.
+fn served(server: Cmd) -> (Value, Vec<String>) {
+    let hello =
+        json!({"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "host", "version": "1"}});
+    let lines = [
+        json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": hello}),
+        json!({"jsonrpc": "2.0", "method": "notifications/initialized"}),
+        json!({"jsonrpc": "2.0", "id": 2, "method": "tools/list"}),
+    ];
+    let said = server.stdin(lines.map(|line| format!("{line}\n")).concat()).run();
+    let answers: Vec<Value> = said.stdout.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let answer =
+        |id| answers.iter().find(|answer| answer["id"] == id).unwrap_or_else(|| panic!("{said:?}"))["result"].clone();
+    let list = answer(2);
+    let promised = list["tools"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|tool| format!("{} {}", tool["name"].as_str().unwrap_or_default(), tool["outputSchema"]["required"]));
+    (answer(1)["serverInfo"]["name"].clone(), promised.collect())
+}
+
+#[test]
+fn the_server_that_codex_had_and_the_one_of_the_other_name_are_served_here() {
+    let place = Place::new(Some(ECHO));
+    let (name, tools) = served(place.codex(&["-m", "o3", "mcp-server"]));
+    assert_eq!(name, "codex-mcp-server");
+    for tool in ["codex", "codex-reply"] {
+        assert!(tools.contains(&format!("{tool} [\"threadId\",\"content\"]")), "{tools:?}");
+    }
+    let bridge = place.home().cmd(place.dir("shim").join("codex-mcp-server"), &[] as &[&str]).env("PATH", place.path());
+    let (name, tools) = served(bridge);
+    assert_eq!(name, "codex-mcp-server");
+    assert!(tools.contains(&"codex null".to_owned()) && tools.contains(&"listSessions null".to_owned()), "{tools:?}");
 }
 
 #[test]

@@ -97,6 +97,10 @@ pub fn turn(can: Can, turn: &Turn, decided: &Decided<'_>, resume: Option<&str>, 
 pub fn review(can: Can, review: &Review, decided: &Decided<'_>) -> Line {
     let decided = Decided { sandbox: Some(Sandbox::ReadOnly), ..*decided };
     let mut line = Line::exec(can, &decided);
+    if let Some(model) = decided.model.filter(|_| can.exec_review) {
+        // For some releases reviews had a model of their own.
+        line.set_text("review_model", model);
+    }
     if !can.exec_review || (review.prompt.is_some() && review.subject != Subject::Prompt) {
         let prompt = in_words(review);
         if can.exec_review {
@@ -150,6 +154,9 @@ pub fn search(can: Can, search: &Search, decided: &Decided<'_>) -> Line {
         // A flag of the CLI itself, so it stands before `exec`.
         line.args.insert(0, "--search".into());
     }
+    // That flag never reaches `exec`: without the settings no release looks further than its own memory. The first is
+    // that of the early ones, which do not know the second.
+    line.set("tools.web_search", "true").set_text("web_search", "live");
     line.arg("-");
     let detail = if search.full { " Include detailed analysis and context." } else { "" };
     Line { stdin: format!("Search for: {}. Provide {} key findings.{detail}", search.query, search.results), ..line }

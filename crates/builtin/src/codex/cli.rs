@@ -75,7 +75,8 @@ impl Can {
         let flag = |help: &str, flag: &str| {
             help.split(|c: char| c.is_whitespace() || c == ',' || c == '=' || c == '`').any(|word| word == flag)
         };
-        let events = ["--json", "--experimental-json"].into_iter().find(|name| flag(exec, name));
+        // Where both are listed the first is the older form, which does not tell the thread.
+        let events = ["--experimental-json", "--json"].into_iter().find(|name| flag(exec, name));
         Self {
             events,
             skip_git_check: flag(exec, "--skip-git-repo-check"),

@@ -1,4 +1,4 @@
-//! What the Codex CLI says of a run: JSON events, one a line, in the form of today and in the one of its first
+//! What the Codex CLI says of a run: JSON events, one a line, in the form of today and in the two of its first
 //! releases; and its plain output where it has no events. Not here: what is made of a failure.
 
 use serde_json::Value;
@@ -17,7 +17,8 @@ pub struct Told {
     pub answer: Option<String>,
     /// What went wrong, by Codex's own account.
     pub error: Option<String>,
-    /// The turn came to its end.
+    /// The turn came to its end, or its agent spoke after the last thing that went wrong: the first releases tell of
+    /// no end.
     pub completed: bool,
     /// Tokens, as the CLI spelled them.
     pub usage: Option<Value>,
@@ -78,10 +79,8 @@ impl Told {
 
     fn hear_new(&mut self, event: &Value) -> Option<String> {
         match event["type"].as_str()? {
-            "thread.started" => {
-                self.thread = text(&event["thread_id"]);
-                Some("Codex has started".to_owned())
-            }
+            "thread.started" => self.started(&event["thread_id"]),
+            "session.created" => self.started(&event["session_id"]),
             "turn.started" => Some("Processing output from Codex...".to_owned()),
             "turn.completed" => {
                 self.completed = true;
@@ -90,28 +89,40 @@ impl Told {
             }
             "turn.failed" => self.failed(&event["error"]["message"]),
             // Codex goes on after these: only a turn that fails has failed. What was said last is why.
-            "error" => {
-                let message = text(&event["message"])?;
-                self.error = Some(message.clone());
-                Some(message)
-            }
+            "error" => self.wrong(&event["message"]),
             "item.started" => doing(&event["item"]),
             "item.completed" => self.done(&event["item"]),
             _ => None,
         }
     }
 
+    fn started(&mut self, thread: &Value) -> Option<String> {
+        self.thread = text(thread);
+        Some("Codex has started".to_owned())
+    }
+
+    fn spoke(&mut self, words: &Value) -> Option<String> {
+        self.completed = true;
+        self.answer = text(words);
+        self.answer.clone()
+    }
+
+    fn wrong(&mut self, message: &Value) -> Option<String> {
+        let message = text(message)?;
+        self.completed = false;
+        self.error = Some(message.clone());
+        Some(message)
+    }
+
     fn failed(&mut self, message: &Value) -> Option<String> {
+        self.completed = false;
         self.error = text(message).or(self.error.take()).or_else(|| Some("the turn failed".to_owned()));
         None
     }
 
     fn done(&mut self, item: &Value) -> Option<String> {
-        match item["type"].as_str()? {
-            "agent_message" => {
-                self.answer = text(&item["text"]);
-                self.answer.clone()
-            }
+        match kind(item)? {
+            "agent_message" | "assistant_message" => self.spoke(&item["text"]),
             "reasoning" => text(&item["text"]),
             "command_execution" => {
                 let command = text(&item["command"])?;
@@ -131,15 +142,9 @@ impl Told {
     /// Before 0.4x each event was `{"id", "msg": {"type", …}}`.
     fn hear_old(&mut self, message: &Value) -> Option<String> {
         match message["type"].as_str()? {
-            "session_configured" => {
-                self.thread = text(&message["session_id"]);
-                Some("Codex has started".to_owned())
-            }
+            "session_configured" => self.started(&message["session_id"]),
             "task_started" => Some("Processing output from Codex...".to_owned()),
-            "agent_message" => {
-                self.answer = text(&message["message"]);
-                self.answer.clone()
-            }
+            "agent_message" => self.spoke(&message["message"]),
             "agent_reasoning" => text(&message["text"]),
             "exec_command_begin" => Some(words(&message["command"])),
             "task_complete" => {
@@ -147,18 +152,19 @@ impl Told {
                 self.answer = text(&message["last_agent_message"]).or(self.answer.take());
                 None
             }
-            "error" | "stream_error" => {
-                let said = text(&message["message"])?;
-                self.error = Some(said.clone());
-                Some(said)
-            }
+            "error" | "stream_error" => self.wrong(&message["message"]),
             _ => None,
         }
     }
 }
 
+/// What an item is; for a few releases the key had another name.
+fn kind(item: &Value) -> Option<&str> {
+    item["type"].as_str().or_else(|| item["item_type"].as_str())
+}
+
 fn doing(item: &Value) -> Option<String> {
-    match item["type"].as_str()? {
+    match kind(item)? {
         "command_execution" => text(&item["command"]),
         "mcp_tool_call" => Some(format!("calling {}", tool(item)?)),
         _ => None,
@@ -246,6 +252,21 @@ mod tests {
         );
         let told = Told { thread: some("s"), answer: some("hi"), completed: true, ..Told::default() };
         check(lines, told, &["Codex has started", "hi"]);
+        let lines = concat!(
+            "{\"type\":\"session.created\",\"session_id\":\"s\"}\n",
+            "{\"type\":\"item.completed\",\"item\":{\"item_type\":\"assistant_message\",\"text\":\"hi\"}}\n"
+        );
+        let told = Told { thread: some("s"), answer: some("hi"), completed: true, ..Told::default() };
+        check(lines, told, &["Codex has started", "hi"]);
+    }
+
+    #[test]
+    fn what_went_wrong_counts_until_the_agent_speaks_again() {
+        let wrong = "{\"id\":\"0\",\"msg\":{\"type\":\"stream_error\",\"message\":\"again\"}}\n";
+        let spoken = "{\"id\":\"0\",\"msg\":{\"type\":\"agent_message\",\"message\":\"hi\"}}\n";
+        let told = |completed| Told { answer: some("hi"), error: some("again"), completed, ..Told::default() };
+        check(&[wrong, spoken].concat(), told(true), &["again", "hi"]);
+        check(&[spoken, wrong].concat(), told(false), &["hi", "again"]);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use super::cli::{Cli, launch};
 use super::events::{Events, Told, thread_in_header};
 use super::news::{News, PACE};
 use super::settings::Settings;
-use super::trouble::Trouble;
+use super::trouble::{Setback, Trouble};
 use crate::child::{self, Ending, Job, Ran, Stream};
 use sandbox::{ExitKind, Helper};
 use std::path::PathBuf;
@@ -57,8 +57,8 @@ impl Runner {
     /// Runs it; what `held` stands for is given back when nothing of the run is left.
     ///
     /// # Errors
-    /// [`Trouble`].
-    pub async fn run(&self, run: Run, news: Arc<News>, held: impl Send + 'static) -> Result<Done, Trouble> {
+    /// [`Setback`].
+    pub async fn run(&self, run: Run, news: Arc<News>, held: impl Send + 'static) -> Result<Done, Setback> {
         let stop = CancellationToken::new();
         let gone: DropGuard = stop.clone().drop_guard();
         let (runner, told) = (self.clone(), news.clone());
@@ -66,14 +66,14 @@ impl Runner {
             let _held = held;
             runner.follow(run, told, stop).await
         });
-        let done = task.await.unwrap_or(Err(Trouble::Stopped));
+        let done = task.await.unwrap_or(Err(Trouble::Stopped.into()));
         // Its time is over, and this is what would end it.
         drop(gone);
         news.flush();
         done
     }
 
-    async fn follow(&self, run: Run, news: Arc<News>, stop: CancellationToken) -> Result<Done, Trouble> {
+    async fn follow(&self, run: Run, news: Arc<News>, stop: CancellationToken) -> Result<Done, Setback> {
         let has_events = run.cli.can.events.is_some();
         let mut launch = launch(&self.settings, &run.cli.program, run.line.args, Some(run.dir));
         for (name, value) in run.env {
@@ -108,14 +108,15 @@ fn plain(ran: &Ran) -> Told {
 }
 
 /// A run that did not end well has failed, whatever it printed.
-fn settle(ran: &Ran, told: Told, model: Option<&str>, settings: &Settings) -> Result<Done, Trouble> {
+fn settle(ran: &Ran, told: Told, model: Option<&str>, settings: &Settings) -> Result<Done, Setback> {
     let failed = ran.ending != Ending::Exited(ExitKind::Code(0)) || (told.error.is_some() && !told.completed);
     if failed {
         let said = told.error.unwrap_or_else(|| {
             let stderr = ran.stderr.text();
             if stderr.trim().is_empty() { told.answer.unwrap_or_default() } else { stderr }
         });
-        return Err(Trouble::of(ran.ending, &said, model, settings.timeout));
+        let why = Trouble::of(ran.ending, &said, model, settings.timeout);
+        return Err(Setback { why, thread: told.thread });
     }
     let cut = match ran.stdout.left_out() {
         0 => String::new(),

@@ -4,11 +4,12 @@ use super::argv::{self, Decided, Line};
 use super::ask::{Review, Search, Subject, Turn};
 use super::cli::{self, Cli};
 use super::news::News;
+use super::rollouts::{self, Wanted};
 use super::run::{Done, Run};
 use super::sessions::{Hold, Session};
 use super::settings::{Contract, DefaultModel, Sandbox};
 use super::tools::Tool;
-use super::trouble::Trouble;
+use super::trouble::{Setback, Trouble};
 use super::{Bridge, queue};
 use crate::answer::Answer;
 use mcp::view::quoted;
@@ -55,18 +56,27 @@ impl Bridge {
     pub(super) async fn turn(&self, tool: Tool, turn: Turn, owner: &str, news: Arc<News>) -> Answer {
         let plan = match self.plan_turn(&turn).await {
             Ok(plan) => plan,
-            Err(trouble) => return self.failed(&trouble, None),
+            Err(trouble) => return self.lacking(&turn, trouble.into(), None),
         };
         news.say("Starting Codex execution...");
         match self.converse(&plan, &turn, owner, news).await {
             Ok(talked) => talked.answer(tool, self.runner.settings.contract),
-            Err(trouble) => match (&trouble, &turn.thread, self.runner.settings.contract) {
-                (Trouble::NoThread(_), Some(thread), _) => {
-                    Answer::failure(&format!("Session not found for thread_id: {thread}"))
-                }
-                _ => self.failed(&trouble, Some(&plan.cli)),
-            },
+            Err(setback) => self.lacking(&turn, setback, Some(&plan.cli)),
         }
+    }
+
+    /// A turn without an answer.
+    fn lacking(&self, turn: &Turn, Setback { why, thread }: Setback, cli: Option<&Cli>) -> Answer {
+        let words = match (&why, &turn.thread) {
+            (Trouble::NoThread(_), Some(thread)) => format!("Session not found for thread_id: {thread}"),
+            _ => why.text(cli),
+        };
+        if self.runner.settings.contract != Contract::Codex {
+            return Answer::failure(&words);
+        }
+        // That server told the thread of what failed too.
+        let thread = turn.thread.clone().or(thread).unwrap_or_default();
+        Answer::failed_with(&words, &json!({"threadId": thread, "content": words}))
     }
 
     async fn plan_turn(&self, turn: &Turn) -> Result<Plan, Trouble> {
@@ -126,7 +136,7 @@ impl Bridge {
         }
     }
 
-    async fn converse(&self, plan: &Plan, turn: &Turn, owner: &str, news: Arc<News>) -> Result<Talked, Trouble> {
+    async fn converse(&self, plan: &Plan, turn: &Turn, owner: &str, news: Arc<News>) -> Result<Talked, Setback> {
         let settings = &self.runner.settings;
         let id = turn.session.clone().or_else(|| {
             let begins = settings.auto_session && turn.thread.is_none();
@@ -154,7 +164,7 @@ impl Bridge {
         Ok(Talked { done, model: plan.model.clone(), session: Some(id), callback: plan.callback.clone(), note })
     }
 
-    async fn without_session(&self, plan: &Plan, turn: &Turn, news: Arc<News>) -> Result<Talked, Trouble> {
+    async fn without_session(&self, plan: &Plan, turn: &Turn, news: Arc<News>) -> Result<Talked, Setback> {
         let done = self.once(plan, turn, turn.thread.as_deref(), turn.prompt.clone(), news, Arc::new(())).await?;
         let note = turn.reset.then(|| "resetSession does nothing without sessionId".to_owned());
         Ok(Talked { done, model: plan.model.clone(), session: None, callback: plan.callback.clone(), note })
@@ -168,11 +178,11 @@ impl Bridge {
         session: &Session,
         news: Arc<News>,
         hold: &Hold,
-    ) -> Result<(Done, bool), Trouble> {
+    ) -> Result<(Done, bool), Setback> {
         if let Some(thread) = session.thread.as_deref().filter(|_| plan.cli.can.resume) {
             let again = self.once(plan, turn, Some(thread), turn.prompt.clone(), news.clone(), hold.clone());
             match again.await {
-                Err(Trouble::NoThread(_)) => {}
+                Err(Setback { why: Trouble::NoThread(_), .. }) => {}
                 done => return Ok((done?, false)),
             }
         }
@@ -189,20 +199,25 @@ impl Bridge {
         prompt: String,
         news: Arc<News>,
         held: Hold,
-    ) -> Result<Done, Trouble> {
-        let line = argv::turn(plan.cli.can, turn, &plan.decided(), resume, prompt);
-        let done = self.through(plan.run(line), news, held).await?;
+    ) -> Result<Done, Setback> {
+        let began = self.now();
+        let line = argv::turn(plan.cli.can, turn, &plan.decided(), resume, prompt.clone());
+        let mut done = self.through(plan.run(line), news, held).await?;
+        if done.thread.is_none() {
+            let wanted = Wanted { began, thread: resume.map(str::to_owned), prompt };
+            done.thread = rollouts::thread(&self.runner.settings, wanted).await;
+        }
         match resume {
             // A name it does not know makes Codex begin a new thread without a word.
-            Some(asked) if done.thread.as_deref().is_some_and(|thread| thread != asked) => {
-                Err(Trouble::NoThread(format!("no thread `{asked}`")))
+            Some(asked) if done.thread.as_deref() != Some(asked) => {
+                Err(Trouble::NoThread(format!("no thread `{asked}`")).into())
             }
             _ => Ok(done),
         }
     }
 
     /// Waits for a turn among all runs, and runs.
-    async fn through(&self, run: Run, news: Arc<News>, held: Hold) -> Result<Done, Trouble> {
+    async fn through(&self, run: Run, news: Arc<News>, held: Hold) -> Result<Done, Setback> {
         let turn = self.queue.enter().await.map_err(|queue::Full(waiting)| Trouble::Busy(waiting))?;
         self.runner.run(run, news, (turn, held)).await
     }
@@ -216,7 +231,7 @@ impl Bridge {
         let line = argv::review(plan.cli.can, &review, &plan.decided());
         let done = match self.through(plan.run(line), news, Arc::new(())).await {
             Ok(done) => done,
-            Err(trouble) => return self.failed(&trouble, Some(&plan.cli)),
+            Err(setback) => return self.failed(&setback.why, Some(&plan.cli)),
         };
         let mut facts = Map::new();
         note(&mut facts, "model", plan.model.as_deref());
@@ -237,7 +252,7 @@ impl Bridge {
         news.say(&format!("Searching for: {}...", search.query));
         let line = argv::search(plan.cli.can, &search, &plan.decided());
         match self.through(plan.run(line), news, Arc::new(())).await {
-            Err(trouble) => self.failed(&trouble, Some(&plan.cli)),
+            Err(setback) => self.failed(&setback.why, Some(&plan.cli)),
             Ok(done) => {
                 let mut facts = Map::new();
                 note(&mut facts, "query", Some(&search.query));

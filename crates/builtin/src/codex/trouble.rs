@@ -9,6 +9,15 @@ use std::time::Duration;
 /// The longest piece of Codex's own words in an error.
 const QUOTE_MAX: usize = 2_000;
 
+/// A run without an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Setback {
+    /// Why there is none.
+    pub why: Trouble,
+    /// The thread, if it had begun.
+    pub thread: Option<String>,
+}
+
 /// Why there is no answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Trouble {
@@ -142,6 +151,18 @@ fn quote(said: &str) -> String {
     match length > QUOTE_MAX {
         true => format!("…{}", said.chars().skip(length - QUOTE_MAX).collect::<String>()),
         false => said.to_owned(),
+    }
+}
+
+impl From<Trouble> for Setback {
+    fn from(why: Trouble) -> Self {
+        Self { why, thread: None }
+    }
+}
+
+impl From<NotRun> for Setback {
+    fn from(why: NotRun) -> Self {
+        Trouble::from(why).into()
     }
 }
 

@@ -91,5 +91,7 @@ fn a_search_is_switched_on_before_the_command() {
     let line =
         search(NOW, &Search { query: "q".into(), results: 3, full: true }, &Decided { model: None, ..decided() });
     let words = "Search for: q. Provide 3 key findings. Include detailed analysis and context.";
-    check(&line, "--search exec --json -s read-only --skip-git-repo-check -", words);
+    let expected =
+        "--search exec --json -s read-only --skip-git-repo-check -c tools.web_search=true -c web_search=\"live\" -";
+    check(&line, expected, words);
 }
