@@ -24,7 +24,7 @@ use crate::plan::{Network, Plan};
 use crate::profile::Profile;
 use crate::reach::{Means, Unavailable};
 use crate::spawn::{Image, spawn};
-use crate::wire::{DOOR_FD, HANDED_DOOR, HANDED_NOTHING, HANDED_PLAN, PLAN_SEALS};
+use crate::wire::{DOOR_FD, HANDED_DOOR, HANDED_NOTHING, HANDED_PLAN, PLAN_SEALS, Step};
 
 /// What to start. Everything is explicit: nothing is inherited.
 #[derive(Clone, PartialEq, Eq)]
@@ -118,6 +118,15 @@ pub enum LaunchError {
         path: PathBuf,
         /// What the operating system said.
         source: io::Error,
+    },
+    /// What it was to be bound by could not be built. Only [`crate::observe`] gives this; a launch tells it by
+    /// [`crate::Event::NotConfined`].
+    #[error("the sandbox could not be built: {step}")]
+    NotConfined {
+        /// What failed.
+        step: Step,
+        /// What the operating system said, if it said anything.
+        source: Option<io::Error>,
     },
     /// Its home cannot be made.
     #[error("its home `{}` cannot be made", .path.display())]

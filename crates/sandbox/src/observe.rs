@@ -85,7 +85,7 @@ impl Observed {
 pub fn observe(helper: &Helper, profile: &Profile) -> Result<Observed, LaunchError> {
     let scene = Scene::set(profile).map_err(LaunchError::Pipes)?;
     let (child, effective) = run(helper, &scene, "all")?;
-    let said = read_all(child);
+    let said = read_all(child)?;
     let survivors = match expected(Operation::Survive, &effective.gaps) {
         Outcome::Held => Ok(survivors(helper, &scene)?),
         Outcome::Open => Err("not tried where it is expected, for it would leave a process behind".to_owned()),
@@ -126,7 +126,10 @@ fn run(helper: &Helper, scene: &Scene, what: &str) -> Result<(Child, Effective),
 }
 
 /// All that it says, as far as it comes in time.
-fn read_all(child: Child) -> String {
+///
+/// # Errors
+/// It was not started.
+fn read_all(child: Child) -> Result<String, LaunchError> {
     let mut stdout = File::from(child.stdout);
     let mut said = Vec::new();
     let mut piece = [0; 4096];
@@ -136,7 +139,13 @@ fn read_all(child: Child) -> String {
             _ => break,
         }
     }
-    String::from_utf8_lossy(&said).into_owned()
+    match child.lifeline.read_event() {
+        Some(Event::NotConfined { step, errno }) => {
+            let source = (errno != 0).then(|| std::io::Error::from_raw_os_error(errno));
+            Err(LaunchError::NotConfined { step, source })
+        }
+        _ => Ok(String::from_utf8_lossy(&said).into_owned()),
+    }
 }
 
 /// What the probe said of `operation`: a line with its word, and `open`, `held` or `skipped` and why.

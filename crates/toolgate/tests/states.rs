@@ -89,7 +89,7 @@ fn check(case: impl Into<Case>, state: &str, exit: i32, says: &str) -> Found {
 fn each_state_has_a_word_an_exit_status_and_a_message_of_its_own() {
     let found = [
         check(Setup::new(), "missing_config", 5, "toolgate mcp add x"),
-        check(entry("enabled = true"), "no_transport", 2, "set `command` or `url`"),
+        check(entry("startup_timeout_sec = 1"), "no_transport", 2, "set `command` or `url`"),
         check(entry("command = \"a\"\nurl = \"http://a\""), "misconfigured", 2, "is not supported for"),
         check(entry("command = \"no-such-program\""), "missing_command", 1, "program `no-such-program` was not found"),
         check(entry("command = \"a\"\nenabled = false"), "disabled", 4, "enabled = false"),

@@ -49,11 +49,15 @@ impl Faults {
 
     /// It could not be launched at all.
     pub fn not_launched(&self, why: &sandbox::LaunchError) -> Fault {
-        use sandbox::LaunchError::{Cwd, EnvName, Home, Nul, Pipes, Supervisor, Unavailable};
+        use sandbox::LaunchError::{Cwd, EnvName, Home, NotConfined, Nul, Pipes, Supervisor, Unavailable};
         let source = std::error::Error::source(why).map(|source| format!(": {source}")).unwrap_or_default();
         let text = format!("{why}{source}");
         match why {
             Nul { .. } | EnvName { .. } | Cwd { .. } => self.misconfigured(format!("could not be started: {text}")),
+            NotConfined { step, source } => {
+                let errno = source.as_ref().and_then(std::io::Error::raw_os_error);
+                self.not_confined(*step, errno.unwrap_or(0))
+            }
             Pipes(_) | Home { .. } | Supervisor { .. } => self.not_supervised(&text),
             Unavailable(why) => self.not_within_bounds(&text, &why.hint),
         }

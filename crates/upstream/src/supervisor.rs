@@ -1,12 +1,14 @@
 //! The task behind an upstream: one generation of the link from its start to its end. It owns the transport
 //! and the process; calls only borrow the conversation. `select!` gathers what happens, `lifecycle` decides.
 
+mod standing;
+
 use crate::catalog_file;
 use crate::faults::Faults;
 use crate::http_answer::HttpAnswer;
 use crate::lifecycle::{Effect, Event, Lifecycle, LinkState, Toolset};
 use crate::lists::{Lists, merge};
-use crate::options::{Options, Transport, World};
+use crate::options::{Options, World};
 use crate::outgoing::{self, Introduction};
 use crate::seen;
 use crate::session::{Peer, Session, Signals};
@@ -18,7 +20,7 @@ use arc_swap::ArcSwapOption;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use gate::state::{Change, Last, Versions};
-use gate::{Delivery, Fault, ItemKind, Offer, State};
+use gate::{Fault, ItemKind, Offer, State};
 use mcp::Era;
 use mcp::view;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -146,56 +148,6 @@ impl Shared {
 
     pub fn is_retired(&self) -> bool {
         self.retired.load(Ordering::Relaxed)
-    }
-
-    /// Where it stands, why, and since when.
-    pub fn standing(&self) -> (State, Option<Fault>, u64) {
-        let inner = self.inner();
-        let (state, fault) = inner.lifecycle.standing(&self.faults, Instant::now());
-        (state, fault, inner.since)
-    }
-
-    /// The last failure, whatever came after it.
-    pub fn last_error(&self) -> Option<Last> {
-        self.inner().last_error.clone()
-    }
-
-    /// Notes how a call went. A server without a process shows only so that it went away or wants a login.
-    pub fn answered(&self, outcome: Result<(), &Fault>) {
-        match outcome {
-            // Reading comes first: it costs every call something, and writing more.
-            Ok(()) if self.refused.load().is_some() => self.refused.store(None),
-            Err(fault) if matches!(self.options.transport, Transport::Http(_)) => {
-                // One torn answer says nothing of the next call.
-                let gone = fault.state == State::Unreachable && fault.delivery == Delivery::NotDelivered;
-                let tells = gone || fault.state == State::AuthRequired;
-                if tells && self.refused.load().as_ref().is_none_or(|refused| refused.0.state != fault.state) {
-                    let now = self.world.clock.wall_micros();
-                    self.inner().last_error = Some(last(fault, now));
-                    self.refused.store(Some(Arc::new((fault.clone(), now))));
-                }
-            }
-            _ => {}
-        }
-    }
-
-    /// Why calls are refused although it is up, and since when.
-    pub fn refused(&self) -> Option<(Fault, u64)> {
-        self.refused.load_full().map(|refused| (*refused).clone())
-    }
-
-    /// Whether what it lists has been asked for since it is up.
-    pub fn is_listed(&self) -> bool {
-        matches!(&*self.state.borrow(), LinkState::Ready(_))
-    }
-
-    /// What the process runs under, once it does.
-    pub fn bound(&self, effective: &sandbox::Effective) {
-        if effective.degraded() {
-            let server = &self.options.name;
-            tracing::warn!(target: "mcp::manager", %server, "runs with less than it was to be kept in: {effective}");
-        }
-        self.bounds.store(Some(Arc::new(effective.to_string().into())));
     }
 
     pub fn process_started(&self, pid: u32) {

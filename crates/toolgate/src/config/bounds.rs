@@ -9,7 +9,38 @@ use super::node::{Node, Value};
 use super::place::Problem;
 use super::rules::{at_home, homeless};
 use super::server::Context;
-use super::types::{Bounds, Transport};
+use super::types::Transport;
+
+/// `[mcp_servers.NAME.sandbox]`: what a server is kept in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bounds {
+    /// The level that has to be reached.
+    pub level: Level,
+    /// The lowest level that will do where that cannot be.
+    pub allow_degraded: Option<Level>,
+    /// What of the network it may reach.
+    pub net: Net,
+    /// What it may read beside the system, its program and its working directory.
+    pub read: Vec<PathBuf>,
+    /// What it may write.
+    pub write: Vec<PathBuf>,
+    /// What it may use up.
+    pub limits: Limits,
+}
+
+/// The tightest, which is what a bare `[mcp_servers.NAME.sandbox]` means.
+impl Default for Bounds {
+    fn default() -> Self {
+        Self {
+            level: Level::S4,
+            allow_degraded: None,
+            net: Net::Off,
+            read: Vec::new(),
+            write: Vec::new(),
+            limits: Limits::default(),
+        }
+    }
+}
 
 const KEYS: [&str; 9] =
     ["level", "net", "read", "write", "allow_degraded", "memory_mb", "cpu_sec", "processes", "open_files"];

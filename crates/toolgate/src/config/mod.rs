@@ -44,6 +44,7 @@ mod write;
 #[cfg(test)]
 mod tests;
 
+pub use bounds::Bounds;
 pub use codex::{Codex, CodexSandbox};
 pub use decisions::UNDECIDED;
 pub use declared::DeclaredTool;
@@ -69,7 +70,7 @@ pub use setting::{Setting, SettingError};
 pub use settings::{Effective, settings};
 pub use transport::NO_TRANSPORT;
 pub use types::{
-    ApprovalMode, Bounds, Broken, Config, Gate, Http, Limits, Origin, Prefix, Profile, ProjectTrust, Protocol, Server,
+    ApprovalMode, Broken, Config, Gate, Http, Limits, Origin, Prefix, Profile, ProjectTrust, Protocol, Server,
     ServerLimits, Startup, Stdio, ToolNames, Transport, Trust, Written,
 };
 pub use vault::{Vault, VaultError, vault};

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::bounds::Bounds;
 use super::codex::Codex;
 use super::declared::DeclaredTool;
 use super::govern::{Approvals, Audit, AuthModel, Barred, Data, PolicySettings, Scope, ServerData, ToolSettings};
@@ -151,37 +152,6 @@ pub struct Server {
     pub sandbox: Option<Bounds>,
     /// The largest that is accepted from it.
     pub limits: ServerLimits,
-}
-
-/// `[mcp_servers.NAME.sandbox]`: what a server is kept in.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Bounds {
-    /// The level that has to be reached.
-    pub level: sandbox::Level,
-    /// The lowest level that will do where that cannot be.
-    pub allow_degraded: Option<sandbox::Level>,
-    /// What of the network it may reach.
-    pub net: sandbox::Net,
-    /// What it may read beside the system, its program and its working directory.
-    pub read: Vec<PathBuf>,
-    /// What it may write.
-    pub write: Vec<PathBuf>,
-    /// What it may use up.
-    pub limits: sandbox::Limits,
-}
-
-/// The tightest, which is what a bare `[mcp_servers.NAME.sandbox]` means.
-impl Default for Bounds {
-    fn default() -> Self {
-        Self {
-            level: sandbox::Level::S4,
-            allow_degraded: None,
-            net: sandbox::Net::Off,
-            read: Vec::new(),
-            write: Vec::new(),
-            limits: sandbox::Limits::default(),
-        }
-    }
 }
 
 /// Where a server's entry stands.

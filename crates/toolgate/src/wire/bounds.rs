@@ -40,6 +40,17 @@ fn file_name(name: &str) -> String {
     name.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02x}") }).collect()
 }
 
+fn runtime(server: &Server, stdio: &Stdio, env: &Env, home: Option<&Path>) -> Vec<PathBuf> {
+    let given = config::child_env(server, env);
+    let path = given.iter().find(|(key, _)| key == "PATH").map_or("", |(_, path)| path.as_str());
+    let args: Vec<OsString> = stdio.args.iter().map(Into::into).collect();
+    match resolve_program(stdio.command.as_ref(), stdio.cwd.as_deref(), path.as_ref()) {
+        Ok(program) => runtime_roots(&program, &args, home),
+        // Whoever starts it will say that it is missing.
+        Err(_) => Vec::new(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::file_name;
@@ -49,16 +60,5 @@ mod tests {
         for (name, expected) in [("git", "git"), ("../Git", "%2e%2e%2f%47it"), ("a/b", "a%2fb"), (".", "%2e")] {
             assert_eq!(file_name(name), expected);
         }
-    }
-}
-
-fn runtime(server: &Server, stdio: &Stdio, env: &Env, home: Option<&Path>) -> Vec<PathBuf> {
-    let given = config::child_env(server, env);
-    let path = given.iter().find(|(key, _)| key == "PATH").map_or("", |(_, path)| path.as_str());
-    let args: Vec<OsString> = stdio.args.iter().map(Into::into).collect();
-    match resolve_program(stdio.command.as_ref(), stdio.cwd.as_deref(), path.as_ref()) {
-        Ok(program) => runtime_roots(&program, &args, home),
-        // Whoever starts it will say that it is missing.
-        Err(_) => Vec::new(),
     }
 }

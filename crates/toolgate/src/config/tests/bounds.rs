@@ -70,6 +70,6 @@ fn what_could_mean_less_than_was_meant_is_a_mistake() {
 fn what_is_no_process_cannot_be_kept() {
     mistake(
         "url = \"http://x\"\n[mcp_servers.x.sandbox]\nlevel = \"S4\"",
-        "config.toml:5:1: `sandbox`: there is no process to keep in bounds",
+        "config.toml:5:16: server `x`: `sandbox`: there is no process to keep in bounds",
     );
 }
