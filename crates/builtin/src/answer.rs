@@ -75,6 +75,12 @@ impl Answer {
         Self { result, failed: true }
     }
 
+    /// The same, of a tool that failed or did not.
+    #[must_use]
+    pub fn failed(self, failed: bool) -> Self {
+        Self { failed, ..self }
+    }
+
     /// A result that is put together already.
     pub fn result(result: &serde_json::Value) -> Self {
         Self { result: result.to_string(), failed: false }
@@ -87,18 +93,24 @@ impl Answer {
         Self { result, failed: false }
     }
 
-    /// The answer as a server's message. Whoever asked puts its own id in the place of ours.
+    /// The answer as a server's message.
     pub fn into_said(self) -> Unmasked {
-        let (head, id, middle) = (r#"{"jsonrpc":"2.0","id":"#, "0", r#","result":"#);
-        let json = format!("{head}{id}{middle}{}}}", self.result);
-        let place = |start: usize, length: usize| Place { start: start as u32, end: (start + length) as u32 };
-        let parts = Parts {
-            id: place(head.len(), id.len()),
-            body: place(head.len() + id.len() + middle.len(), self.result.len()),
-            ..Parts::default()
-        };
-        Unmasked::message(Wire { json: json.into(), parts }, ReplyKind::Result).with_tool_error(self.failed)
+        message("result", &self.result, ReplyKind::Result).with_tool_error(self.failed)
     }
+}
+
+/// A server's message. Whoever asked puts its own id in the place of ours.
+pub(crate) fn message(member: &str, body: &str, kind: ReplyKind) -> Unmasked {
+    let (head, id) = (r#"{"jsonrpc":"2.0","id":"#, "0");
+    let front = format!(r#"{head}{id},"{member}":"#);
+    let place = |start: usize, length: usize| Place { start: start as u32, end: (start + length) as u32 };
+    let parts = Parts { id: place(head.len(), id.len()), body: place(front.len(), body.len()), ..Parts::default() };
+    Unmasked::message(Wire { json: format!("{front}{body}}}").into(), parts }, kind)
+}
+
+/// An error as a server's message.
+pub(crate) fn error(code: i32, text: &str) -> Unmasked {
+    message("error", &format!(r#"{{"code":{code},"message":{}}}"#, quoted(text)), ReplyKind::Error)
 }
 
 impl From<Invalid> for Answer {
@@ -120,4 +132,14 @@ pub(crate) fn now(micros: u64) -> Answer {
 pub(crate) fn servers(all: &[(String, bool)]) -> Answer {
     let each = |(name, enabled): &(String, bool)| format!(r#"{{"name":{},"enabled":{enabled}}}"#, quoted(name));
     Answer::object(&format!(r#"{{"servers":[{}]}}"#, all.iter().map(each).collect::<Vec<_>>().join(",")))
+}
+
+/// A result as a server's message.
+pub(crate) fn said(result: &serde_json::Value) -> Unmasked {
+    Answer::result(result).into_said()
+}
+
+/// An object of one member.
+pub(crate) fn member(name: &str, value: serde_json::Value) -> serde_json::Value {
+    serde_json::Value::Object([(name.to_owned(), value)].into_iter().collect())
 }

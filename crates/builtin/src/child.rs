@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use mcp::stdio::child_pipes;
-use sandbox::{Event, ExitKind, Helper, Launch, LaunchError, Step, Watched};
+use sandbox::{Effective, Event, ExitKind, Helper, Launch, LaunchError, Step, Watched};
 use std::collections::VecDeque;
 use std::io;
 use std::pin::pin;
@@ -65,6 +65,8 @@ pub struct Ran {
     pub stderr: Clip,
     /// From start to end.
     pub took: Duration,
+    /// What held it, for a launch with a profile.
+    pub effective: Option<Effective>,
 }
 
 /// Why nothing was run.
@@ -103,7 +105,7 @@ pub async fn run(
     let mut err = Tap { stream: Stream::Err, pipe: stderr, clip: Clip::new(job.keep) };
     let until = Until { deadline: begun + job.limit, stop };
     let ending = follow(&watched, pin!(feed(stdin, job.stdin)), (&mut out, &mut err), until, heard).await;
-    Ok(Ran { ending, stdout: out.clip, stderr: err.clip, took: begun.elapsed() })
+    Ok(Ran { ending, stdout: out.clip, stderr: err.clip, took: begun.elapsed(), effective: child.effective })
 }
 
 /// A program need not read its input, so failing to write it is no failure.

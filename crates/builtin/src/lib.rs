@@ -6,9 +6,11 @@
 mod answer;
 pub mod child;
 pub mod codex;
+mod definition;
+mod given;
+mod news;
 mod results;
 mod tools;
-#[expect(dead_code, unused_imports, reason = "its tools come next")]
 pub mod workspace;
 
 use answer::{Answer, Invalid};

@@ -6,7 +6,8 @@ use crate::NAME;
 use bytes::Bytes;
 use gate::catalog::RESULTS;
 use gate::ports::{BoxFuture, Readiness, Results, Source};
-use gate::{Fault, Parts, Permit, Place, Principal, ReplyKind, ServerName, StartPermit, Unmasked, Wire};
+use crate::answer;
+use gate::{Fault, Permit, Principal, ReplyKind, ServerName, StartPermit, Unmasked};
 use mcp::view::quoted;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
@@ -110,22 +111,14 @@ impl Source for Kept {
 fn contents(uri: &str, json: &[u8]) -> Unmasked {
     let (uri, text) = (quoted(uri), quoted(&String::from_utf8_lossy(json)));
     let body = format!(r#"{{"contents":[{{"uri":{uri},"mimeType":"application/json","text":{text}}}]}}"#);
-    said("result", &body, ReplyKind::Result)
+    answer::message("result", &body, ReplyKind::Result)
 }
 
 /// The same words whether it never was, is gone, or belongs to somebody else.
 fn nothing(uri: &str) -> Unmasked {
     let message = "Resource not found: no such result is kept, or not any more; call the tool again";
     let body = format!(r#"{{"code":-32602,"message":"{message}","data":{{"uri":{}}}}}"#, quoted(uri));
-    said("error", &body, ReplyKind::Error)
-}
-
-fn said(member: &str, body: &str, kind: ReplyKind) -> Unmasked {
-    let (head, id) = (r#"{"jsonrpc":"2.0","id":"#, "0");
-    let front = format!(r#"{head}{id},"{member}":"#);
-    let place = |start: usize, length: usize| Place { start: start as u32, end: (start + length) as u32 };
-    let parts = Parts { id: place(head.len(), id.len()), body: place(front.len(), body.len()), ..Parts::default() };
-    Unmasked::message(Wire { json: format!("{front}{body}}}").into(), parts }, kind)
+    answer::message("error", &body, ReplyKind::Error)
 }
 
 #[cfg(test)]

@@ -1,14 +1,9 @@
-//! What a caller asks for, read from the arguments of a call. Whatever is not understood is refused by name: a
-//! parameter that is silently ignored is a request that was silently changed. Not here: whether it may be had.
+//! What a caller asks of Codex, read from the arguments of a call. Not here: whether it may be had.
 
 use super::settings::Sandbox;
 use super::tools::Tool;
+use crate::given::{Given, Misasked};
 use serde_json::{Map, Value};
-
-/// What is wrong with the arguments, for the model.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct Misasked(pub String);
 
 /// The efforts that Codex knows.
 pub const EFFORTS: [&str; 6] = ["none", "minimal", "low", "medium", "high", "xhigh"];
@@ -128,17 +123,18 @@ impl Ask {
             Tool::Ping => Self::Ping(given.string("message")?.unwrap_or_else(|| "pong".to_owned())),
             Tool::Help => Self::Help,
         };
-        given.nothing_left(tool)?;
+        given.nothing_left(tool.parameters())?;
         Ok(ask)
     }
 }
 
 fn turn(given: &mut Given) -> Result<Turn, Misasked> {
     let prompt = given.text("prompt")?.ok_or_else(|| wrong("`prompt` is missing: say what Codex is to do"))?;
-    given.approval_policy()?;
+    // Codex asks nobody when it is driven like this, so every policy comes down to `never`.
+    given.one_of("approval-policy", &["untrusted", "on-failure", "on-request", "never"])?;
     Ok(Turn {
         prompt,
-        session: given.session()?,
+        session: session(given)?,
         reset: given.flag("resetSession")?,
         thread: None,
         model: given.text("model")?,
@@ -147,7 +143,7 @@ fn turn(given: &mut Given) -> Result<Turn, Misasked> {
         full_auto: given.flag("fullAuto")?,
         dir: given.either("workingDirectory", "cwd")?,
         callback: given.text("callbackUri")?,
-        config: given.settings()?,
+        config: settings(given)?,
     })
 }
 
@@ -199,112 +195,33 @@ fn search(given: &mut Given) -> Result<Search, Misasked> {
     Ok(Search { query, results, full })
 }
 
-/// The arguments that were not looked at yet.
-struct Given(Map<String, Value>);
-
-impl Given {
-    fn read(arguments: &[u8]) -> Result<Self, Misasked> {
-        if arguments.iter().all(u8::is_ascii_whitespace) {
-            return Ok(Self(Map::new()));
-        }
-        let text = std::str::from_utf8(arguments).map_err(|_| wrong("the arguments are not valid UTF-8"))?;
-        // Of a parameter that is given twice one would win, and nobody could say which.
-        mcp::view::members(text).map_err(|flaw| wrong(format!("the arguments cannot be read: {flaw}")))?;
-        serde_json::from_str(text).map(Self).map_err(|error| wrong(format!("the arguments are not an object: {error}")))
+fn session(given: &mut Given) -> Result<Option<String>, Misasked> {
+    let Some(id) = given.string("sessionId")? else { return Ok(None) };
+    if id.len() > SESSION_ID_MAX {
+        return Err(wrong("`sessionId`: Session ID must be 256 characters or fewer"));
     }
-
-    /// What is given under a name; null is as good as nothing.
-    fn take(&mut self, name: &str) -> Option<Value> {
-        self.0.remove(name).filter(|value| !value.is_null())
+    let legal = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+    match !id.is_empty() && id.bytes().all(legal) {
+        true => Ok(Some(id)),
+        false => Err(wrong("`sessionId`: Session ID can only contain letters, numbers, hyphens, and underscores")),
     }
+}
 
-    fn string(&mut self, name: &str) -> Result<Option<String>, Misasked> {
-        match self.take(name) {
-            None => Ok(None),
-            Some(Value::String(text)) if text.contains('\0') => {
-                Err(wrong(format!("`{name}` contains a NUL character")))
-            }
-            Some(Value::String(text)) => Ok(Some(text)),
-            Some(_) => Err(wrong(format!("`{name}` is not a string"))),
-        }
-    }
-
-    /// A string that says something.
-    fn text(&mut self, name: &str) -> Result<Option<String>, Misasked> {
-        match self.string(name)? {
-            Some(text) if text.trim().is_empty() => Err(wrong(format!("`{name}` is empty"))),
-            text => Ok(text),
-        }
-    }
-
-    fn either(&mut self, name: &str, old: &str) -> Result<Option<String>, Misasked> {
-        match (self.text(name)?, self.text(old)?) {
-            (Some(_), Some(_)) => Err(wrong(format!("`{name}` and `{old}` mean the same: give one of them"))),
-            (new, old) => Ok(new.or(old)),
-        }
-    }
-
-    fn flag(&mut self, name: &str) -> Result<bool, Misasked> {
-        match self.take(name) {
-            None => Ok(false),
-            Some(Value::Bool(flag)) => Ok(flag),
-            Some(_) => Err(wrong(format!("`{name}` is not a boolean"))),
-        }
-    }
-
-    fn one_of(&mut self, name: &str, words: &[&str]) -> Result<Option<String>, Misasked> {
-        match self.string(name)? {
-            Some(word) if !words.contains(&word.as_str()) => {
-                Err(wrong(format!("`{name}` is `{word}`; it can be `{}`", words.join("`, `"))))
-            }
-            word => Ok(word),
-        }
-    }
-
-    fn session(&mut self) -> Result<Option<String>, Misasked> {
-        let Some(id) = self.string("sessionId")? else { return Ok(None) };
-        if id.len() > SESSION_ID_MAX {
-            return Err(wrong("`sessionId`: Session ID must be 256 characters or fewer"));
-        }
-        let legal = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
-        match !id.is_empty() && id.bytes().all(legal) {
-            true => Ok(Some(id)),
-            false => Err(wrong("`sessionId`: Session ID can only contain letters, numbers, hyphens, and underscores")),
-        }
-    }
-
-    /// What goes into Codex's configuration.
-    fn settings(&mut self) -> Result<Vec<(String, String)>, Misasked> {
-        // The CLI takes a file in the place of its own instructions, never a text; as the developer's they are heard.
-        let told = [self.text("base-instructions")?, self.text("developer-instructions")?];
-        let told = told.into_iter().flatten().collect::<Vec<_>>().join("\n\n");
-        let texts = [("developer_instructions", Some(told)), ("compact_prompt", self.text("compact-prompt")?)];
-        let texts = texts.into_iter().filter_map(|(key, text)| Some((key, text.filter(|text| !text.is_empty())?)));
-        let texts = texts.filter_map(|(key, text)| Some((key.to_owned(), toml(&Value::String(text))?)));
-        Ok(texts.chain(self.config()?).collect())
-    }
-
-    /// Codex asks nobody when it is driven like this, so every policy comes down to `never`.
-    fn approval_policy(&mut self) -> Result<(), Misasked> {
-        self.one_of("approval-policy", &["untrusted", "on-failure", "on-request", "never"]).map(drop)
-    }
-
-    fn config(&mut self) -> Result<Vec<(String, String)>, Misasked> {
-        let table = match self.take("config") {
-            None => return Ok(Vec::new()),
-            Some(Value::Object(table)) => table,
-            Some(_) => return Err(wrong("`config` is not an object")),
-        };
-        table.into_iter().map(|(key, value)| setting(key, &value)).collect()
-    }
-
-    fn nothing_left(self, tool: Tool) -> Result<(), Misasked> {
-        let Some(name) = self.0.keys().next() else { return Ok(()) };
-        let known = tool.parameters();
-        let known =
-            if known.is_empty() { "there are none".to_owned() } else { format!("known: `{}`", known.join("`, `")) };
-        Err(wrong(format!("unknown parameter `{name}` ({known})")))
-    }
+/// What goes into Codex's configuration.
+fn settings(given: &mut Given) -> Result<Vec<(String, String)>, Misasked> {
+    // The CLI takes a file in the place of its own instructions, never a text; as the developer's they are heard.
+    let told = [given.text("base-instructions")?, given.text("developer-instructions")?];
+    let told = told.into_iter().flatten().collect::<Vec<_>>().join("\n\n");
+    let texts = [("developer_instructions", Some(told)), ("compact_prompt", given.text("compact-prompt")?)];
+    let texts = texts.into_iter().filter_map(|(key, text)| Some((key, text.filter(|text| !text.is_empty())?)));
+    let texts = texts.filter_map(|(key, text)| Some((key.to_owned(), toml(&Value::String(text))?)));
+    let table = match given.take("config") {
+        None => Map::new(),
+        Some(Value::Object(table)) => table,
+        Some(_) => return Err(wrong("`config` is not an object")),
+    };
+    let more: Vec<_> = table.into_iter().map(|(key, value)| setting(key, &value)).collect::<Result<_, _>>()?;
+    Ok(texts.chain(more).collect())
 }
 
 fn setting(key: String, value: &Value) -> Result<(String, String), Misasked> {

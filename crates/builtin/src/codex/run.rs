@@ -4,7 +4,7 @@
 use super::argv::Line;
 use super::cli::{Cli, launch};
 use super::events::{Events, Told, thread_in_header};
-use super::news::{News, PACE};
+use crate::news::{News, PACE};
 use super::settings::Settings;
 use super::trouble::{Setback, Trouble};
 use crate::child::{self, Ending, Job, Ran, Stream};

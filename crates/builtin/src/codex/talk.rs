@@ -3,7 +3,6 @@
 use super::argv::{self, Decided, Line};
 use super::ask::{Review, Search, Subject, Turn};
 use super::cli::{self, Cli};
-use super::news::News;
 use super::rollouts::{self, Wanted};
 use super::run::{Done, Run};
 use super::sessions::{Hold, Session};
@@ -12,6 +11,7 @@ use super::tools::Tool;
 use super::trouble::{Setback, Trouble};
 use super::{Bridge, queue};
 use crate::answer::Answer;
+use crate::news::News;
 use mcp::view::quoted;
 use serde_json::{Map, Value, json};
 use std::path::PathBuf;

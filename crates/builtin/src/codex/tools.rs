@@ -3,7 +3,8 @@
 
 use super::ask::{EFFORTS, SESSION_ID_MAX};
 use super::settings::{Contract, DefaultModel, Sandbox, Settings};
-use gate::{Facts, ItemKind, Listed, Place};
+use crate::definition::{self, Hints};
+use gate::Listed;
 use serde_json::{Value, json};
 
 /// One of the tools.
@@ -69,19 +70,20 @@ impl Tool {
 
     /// As the catalog has it.
     pub fn listed(self, settings: &Settings) -> Listed {
-        let (definition, name_at) = self.definition(settings);
-        let [read_only, destructive, _, open_world] = self.hints().map(Some);
-        let facts = Facts { read_only, destructive, open_world };
-        Listed { kind: ItemKind::Tool, raw: self.name().into(), definition: definition.into(), name_at, facts }
+        let mut rest = json!({"description": self.description(), "inputSchema": self.input(settings)});
+        if let Some(output) = self.output(settings.contract) {
+            rest["outputSchema"] = output;
+        }
+        definition::tool(self.name(), self.title(), self.hints(), rest)
     }
 
-    /// readOnly, destructive, idempotent, openWorld.
-    fn hints(self) -> [bool; 4] {
-        match self {
+    fn hints(self) -> Hints {
+        let [read_only, destructive, idempotent, open_world] = match self {
             Self::Codex | Self::Reply => [false, true, false, true],
             Self::Review | Self::Search => [true, false, true, true],
             Self::Sessions | Self::Ping | Self::Help => [true, false, true, false],
-        }
+        };
+        Hints { read_only, destructive, idempotent, open_world }
     }
 
     fn title(self) -> &'static str {
@@ -106,30 +108,6 @@ impl Tool {
             Self::Ping => "Test MCP server connection and responsiveness",
             Self::Help => "Get information about Codex CLI capabilities and commands",
         }
-    }
-
-    /// The definition, and where the value of `name` stands in it.
-    fn definition(self, settings: &Settings) -> (String, Place) {
-        let [read_only, destructive, idempotent, open_world] = self.hints();
-        let mut rest = json!({
-            "title": self.title(),
-            "description": self.description(),
-            "inputSchema": self.input(settings),
-            "annotations": {
-                "title": self.title(),
-                "readOnlyHint": read_only,
-                "destructiveHint": destructive,
-                "idempotentHint": idempotent,
-                "openWorldHint": open_world,
-            },
-        });
-        if let Some(output) = self.output(settings.contract) {
-            rest["outputSchema"] = output;
-        }
-        let head = r#"{"name":"#;
-        let name = self.name();
-        let definition = format!(r#"{head}"{name}",{}"#, &rest.to_string()[1..]);
-        (definition, Place { start: head.len() as u32, end: (head.len() + name.len() + 2) as u32 })
     }
 
     fn input(self, settings: &Settings) -> Value {

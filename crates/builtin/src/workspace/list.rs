@@ -53,6 +53,25 @@ pub struct Entry {
     pub modified: Option<String>,
 }
 
+impl Listing {
+    /// For whoever reads only text.
+    pub fn text(&self) -> String {
+        let line = |entry: &Entry| match (entry.kind, entry.size) {
+            ("directory", _) => format!("{}/", entry.path),
+            (_, Some(size)) => format!("{} ({size} bytes)", entry.path),
+            (kind, None) => format!("{} ({kind})", entry.path),
+        };
+        let mut lines: Vec<_> = self.entries.iter().map(line).collect();
+        if lines.is_empty() {
+            lines.push("[nothing]".to_owned());
+        }
+        if self.truncated {
+            lines.push("[and more: ask for a directory further down]".to_owned());
+        }
+        lines.join("\n")
+    }
+}
+
 /// Lists a directory.
 ///
 /// # Errors

@@ -106,6 +106,16 @@ impl Roots {
         Ok(openat2(root, rest, flags, Mode::empty(), resolve)?)
     }
 
+    /// Where a directory of the workspace really lies.
+    ///
+    /// # Errors
+    /// [`Astray`]; also for what is no directory.
+    pub fn dir_path(&self, path: &str) -> Result<PathBuf, Astray> {
+        let (spot, rest) = self.find(path)?;
+        let dir = spot.dir(&rest)?;
+        Ok(spot.root.real.join(spot.real(&dir)?))
+    }
+
     /// Where `path` begins: relative to the first root, or absolute beneath any.
     ///
     /// # Errors
@@ -143,11 +153,6 @@ impl Root {
 }
 
 impl Spot<'_> {
-    /// As it was asked for.
-    pub fn asked(&self) -> &str {
-        self.asked
-    }
-
     /// Opens `rest`, which begins at this spot's root.
     ///
     /// # Errors

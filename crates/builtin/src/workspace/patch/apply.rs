@@ -44,6 +44,18 @@ pub struct Report {
     pub removed: usize,
 }
 
+impl Applied {
+    /// For whoever reads only text.
+    pub fn text(&self) -> String {
+        let line = |file: &Report| {
+            let to = file.to.as_ref().map(|to| format!(" to {to}")).unwrap_or_default();
+            format!("{} {}{to} (+{} -{})", file.action, file.path, file.added, file.removed)
+        };
+        let head = self.dry_run.then(|| "would be done:".to_owned());
+        head.into_iter().chain(self.files.iter().map(line)).collect::<Vec<_>>().join("\n")
+    }
+}
+
 /// Why nothing was changed.
 #[derive(Debug, thiserror::Error)]
 pub enum Rejected {

@@ -1,4 +1,4 @@
-//! What a caller hears while Codex works: progress that only goes up, not too often, and nothing lost: what comes too
+//! What a caller hears while a call runs: progress that only goes up, not too often, and nothing lost: what comes too
 //! soon is said together with what comes next. Not here: what is worth saying.
 
 use gate::{Feed, Parts, Place, ReplyKind, Unmasked, Wire};
