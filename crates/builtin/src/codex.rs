@@ -18,12 +18,12 @@ mod tools;
 mod trouble;
 
 use crate::answer::Answer;
+use crate::news::News;
 use ask::Ask;
 use bytes::Bytes;
 use cli::Finder;
 use gate::ports::{BoxFuture, Clock, Ids, Readiness, Source};
 use gate::{Code, Delivery, Fault, ItemKind, Offer, Permit, ServerName, StartPermit, Unmasked};
-use crate::news::News;
 use queue::Queue;
 use run::Runner;
 use sessions::{Keep, Sessions};

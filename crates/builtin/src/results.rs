@@ -3,10 +3,10 @@
 //! Not here: what is cut, and how.
 
 use crate::NAME;
+use crate::answer;
 use bytes::Bytes;
 use gate::catalog::RESULTS;
 use gate::ports::{BoxFuture, Readiness, Results, Source};
-use crate::answer;
 use gate::{Fault, Permit, Principal, ReplyKind, ServerName, StartPermit, Unmasked};
 use mcp::view::quoted;
 use std::collections::VecDeque;

@@ -119,7 +119,9 @@ impl Workspace {
         let wire = permit.wire();
         match Ask::read(tool, wire.part(wire.parts.arguments)) {
             Err(wrong) => Answer::failure(&wrong.to_string()),
-            Ok(Ask::Run(command)) => self.command(command, News::new(permit.wants_progress().then(|| permit.feed()))).await,
+            Ok(Ask::Run(command)) => {
+                self.command(command, News::new(permit.wants_progress().then(|| permit.feed()))).await
+            }
             Ok(ask) => self.file_work(ask).await,
         }
     }
@@ -145,7 +147,9 @@ impl Workspace {
 
     /// The command ends with its caller, and whoever waits for the tasks waits for the end of all that it started.
     async fn command(&self, command: Command, news: News) -> Answer {
-        let Ok(turn) = self.commands.clone().acquire_owned().await else { return Answer::failure("toolgate is stopping") };
+        let Ok(turn) = self.commands.clone().acquire_owned().await else {
+            return Answer::failure("toolgate is stopping");
+        };
         let stop = CancellationToken::new();
         let gone = stop.clone().drop_guard();
         let (helper, settings, roots) = (self.helper.clone(), self.settings.clone(), self.roots.clone());

@@ -19,6 +19,7 @@ mod settle;
 mod states;
 mod token;
 mod watch;
+mod workspace;
 
 pub use bridge::{Manner, has_cli};
 pub use doors::System;
@@ -33,6 +34,7 @@ pub use requesters::ancestors;
 pub use settle::settled;
 pub use states::{ask, auth, refused, status, statuses, statuses_of};
 pub use token::Token;
+pub use workspace::has_workspace;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -159,7 +161,7 @@ fn build_all(
     catalog.publish(upstream::load_catalog(&config.state_dir(), &links.iter().collect::<Vec<_>>()));
     let links: Vec<Arc<Upstream>> = links.into_iter().map(|link| Upstream::new(link, world.clone())).collect();
     let materials = own::Materials { config, env, catalog: &catalog, helper: &world.helper, tasks: &tasks };
-    let ours = selection.own(&servers).into_iter().map(|own| materials.make(own));
+    let ours = selection.own(&servers).into_iter().filter_map(|own| materials.make(own));
     let (budgets, kept) = budget::budgets(&servers, &catalog).unzip();
     let fixed: Vec<Arc<dyn Source>> = ours.chain(kept.flatten()).collect();
     let sources = links.iter().map(|up| up.clone() as Arc<dyn Source>).chain(fixed.iter().cloned()).collect();

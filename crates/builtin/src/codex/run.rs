@@ -4,10 +4,10 @@
 use super::argv::Line;
 use super::cli::{Cli, launch};
 use super::events::{Events, Told, thread_in_header};
-use crate::news::{News, PACE};
 use super::settings::Settings;
 use super::trouble::{Setback, Trouble};
 use crate::child::{self, Ending, Job, Ran, Stream};
+use crate::news::{News, PACE};
 use sandbox::{ExitKind, Helper};
 use std::path::PathBuf;
 use std::sync::Arc;

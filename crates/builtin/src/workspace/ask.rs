@@ -117,7 +117,9 @@ impl Ask {
 fn command(given: &mut Given) -> Result<Command, Misasked> {
     let words = match given.take("command") {
         None => return Err(Misasked::new("`command` is missing: a line for the shell, or a list of words")),
-        Some(Value::String(line)) if line.contains('\0') => return Err(Misasked::new("`command` contains a NUL character")),
+        Some(Value::String(line)) if line.contains('\0') => {
+            return Err(Misasked::new("`command` contains a NUL character"));
+        }
         Some(Value::String(line)) if line.trim().is_empty() => return Err(Misasked::new("`command` is empty")),
         Some(Value::String(line)) => Words::Line(line),
         Some(Value::Array(words)) => Words::Argv(argv(words)?),
@@ -155,7 +157,9 @@ fn env(given: &mut Given) -> Result<Vec<(String, String)>, Misasked> {
         Some(_) => return Err(Misasked::new("`env` is not an object")),
     };
     let one = |(name, value): (String, Value)| match value {
-        Value::String(value) if !name.is_empty() && !name.contains(['=', '\0']) && !value.contains('\0') => Ok((name, value)),
+        Value::String(value) if !name.is_empty() && !name.contains(['=', '\0']) && !value.contains('\0') => {
+            Ok((name, value))
+        }
         _ => Err(Misasked::new(format!("`env.{}` cannot be a variable", name.replace('\0', "\\0")))),
     };
     table.into_iter().map(one).collect()
@@ -198,7 +202,10 @@ mod tests {
             Ok(Ask::List { depth, .. }) => depth,
             other => panic!("{other:?}"),
         };
-        assert_eq!([list(""), list(r#"{"recursive":true}"#), list(r#"{"recursive":true,"depth":2}"#)], [1, usize::MAX, 2]);
+        assert_eq!(
+            [list(""), list(r#"{"recursive":true}"#), list(r#"{"recursive":true,"depth":2}"#)],
+            [1, usize::MAX, 2]
+        );
     }
 
     #[test]

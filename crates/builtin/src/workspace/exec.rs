@@ -48,7 +48,9 @@ pub enum Unrun {
     #[error("`{0}` is not a program that can be run here")]
     NoProgram(String),
     /// What it was to be kept in cannot be had.
-    #[error("sandbox_unavailable: {0}; a lower level has to be allowed in so many words, `allow_degraded` of `[workspace]`")]
+    #[error(
+        "sandbox_unavailable: {0}; a lower level has to be allowed in so many words, `allow_degraded` of `[workspace]`"
+    )]
     Unbounded(String),
     /// Something else.
     #[error("it could not be run: {0}")]
@@ -71,7 +73,8 @@ pub async fn run(
     let env = environment(settings, &command.env);
     let (program, args) = words(&command.words, settings, &cwd)?;
     let profile = Profile { read: settings.read.clone(), ..bounds(settings, roots) };
-    let launch = Launch { program, args, env, cwd: Some(cwd), stderr: Stderr::Piped, grace: GRACE, profile: Some(profile) };
+    let launch =
+        Launch { program, args, env, cwd: Some(cwd), stderr: Stderr::Piped, grace: GRACE, profile: Some(profile) };
     let limit = command.timeout_ms.map_or(settings.timeout, Duration::from_millis);
     let job = Job { launch, stdin: command.stdin.into(), limit, keep: settings.output_bytes };
     let ran = child::run(helper, job, heard, stop).await.map_err(unrun)?;

@@ -61,7 +61,9 @@ impl Workspace {
     pub(super) async fn resource(&self, uri: &str) -> Unmasked {
         let contents = match (uri, git(uri), uri.strip_prefix(FILES)) {
             (_, Some(words), _) => self.git(words).await.map(|text| json!({"text": text, "mimeType": "text/plain"})),
-            ("system://environment", ..) => Ok(json!({"text": environment().to_string(), "mimeType": "application/json"})),
+            ("system://environment", ..) => {
+                Ok(json!({"text": environment().to_string(), "mimeType": "application/json"}))
+            }
             ("config://toolgate", ..) => Ok(json!({"text": self.settings.told, "mimeType": "application/json"})),
             (_, _, Some(path)) => self.file(path).await,
             _ => Err("there is no such resource".to_owned()),
@@ -149,9 +151,14 @@ mod tests {
 
     #[test]
     fn paths_of_uris_are_decoded_once() {
-        for (uri, expected) in
-            [("a/b", Some("a/b")), ("a%20b", Some("a b")), ("%252e", Some("%2e")), ("a%2", None), ("%zz", None), ("%ff", None)]
-        {
+        for (uri, expected) in [
+            ("a/b", Some("a/b")),
+            ("a%20b", Some("a b")),
+            ("%252e", Some("%2e")),
+            ("a%2", None),
+            ("%zz", None),
+            ("%ff", None),
+        ] {
             assert_eq!(percent_decoded(uri).as_deref(), expected, "{uri}");
         }
     }

@@ -112,10 +112,9 @@ impl Tool {
                 }),
                 &["command"],
             ),
-            Self::Patch => (
-                json!({"patch": text("The patch"), "dry_run": flag("Only say what would change")}),
-                &["patch"],
-            ),
+            Self::Patch => {
+                (json!({"patch": text("The patch"), "dry_run": flag("Only say what would change")}), &["patch"])
+            }
             Self::Read => (
                 json!({
                     "path": text("Which file"),
@@ -171,7 +170,9 @@ impl Tool {
                 }),
                 &["path", "encoding", "content", "size", "offset", "count", "truncated"],
             ),
-            Self::Write => (json!({"path": text(), "bytes": count(), "created": flag()}), &["path", "bytes", "created"]),
+            Self::Write => {
+                (json!({"path": text(), "bytes": count(), "created": flag()}), &["path", "bytes", "created"])
+            }
             Self::List => (
                 json!({"path": text(), "entries": {"type": "array", "items": {"type": "object"}}, "truncated": flag()}),
                 &["path", "entries", "truncated"],

@@ -116,7 +116,7 @@ fn io<T>(what: &str, result: std::io::Result<T>) -> Result<T, Failure> {
 /// What a profile makes of a gate: which servers it has, and under which names they are shown.
 ///
 /// # Errors
-/// A profile that this version does not have.
+/// A profile for which there is nothing here.
 pub fn profile(asked: Option<ProfileArg>, contract: Manner, config: &Config, env: &Env) -> Result<Served, Failure> {
     let asked = asked.unwrap_or(match config.gate.profile {
         Profile::Gateway => ProfileArg::Gateway,
@@ -132,13 +132,22 @@ pub fn profile(asked: Option<ProfileArg>, contract: Manner, config: &Config, env
             Served { selection: Selection::Own(vec![bridge]), face, name: BRIDGE }
         }
         ProfileArg::All => {
-            // Tools that could only say that there is no Codex are of no use to anybody.
-            let own = wire::has_cli(env).then_some(bridge);
-            Served { selection: Selection::With(own.into_iter().collect()), face: Face::All, name: OURS }
+            // Tools that could only say that there is nothing for them are of no use to anybody.
+            let bridge = wire::has_cli(env).then_some(bridge);
+            let workspace = wire::has_workspace(config, env).then_some(Own::Workspace);
+            let own = workspace.into_iter().chain(bridge).collect();
+            Served { selection: Selection::With(own), face: Face::All, name: OURS }
+        }
+        ProfileArg::Workspace if !wire::has_workspace(config, env) => {
+            return Err(Failure::new(
+                Code::Usage,
+                "there is no workspace here: this is a whole home or a whole system",
+            )
+            .hint("start in a project's directory, or name directories in `roots` of `[workspace]` in toolgate.toml"));
         }
         ProfileArg::Workspace => {
-            return Err(Failure::new(Code::Usage, "this version has no `workspace` profile yet")
-                .hint("use `--profile gateway`, which serves the configured servers"));
+            let face = Face::Only(Own::Workspace.name().into());
+            Served { selection: Selection::Own(vec![Own::Workspace]), face, name: OURS }
         }
     })
 }

@@ -39,6 +39,7 @@ mod settings;
 mod transport;
 mod types;
 mod vault;
+mod workspace;
 mod write;
 
 #[cfg(test)]
@@ -74,4 +75,5 @@ pub use types::{
     ServerLimits, Startup, Stdio, ToolNames, Transport, Trust, Written,
 };
 pub use vault::{Vault, VaultError, vault};
+pub use workspace::Workspace;
 pub use write::{Change, WriteError, Writer};

@@ -21,6 +21,7 @@ use super::project;
 use super::rules::Author;
 use super::server::{self, Context, defines_transport};
 use super::types::{Broken, Config, Gate, Limits, Origin, Server, Trust};
+use super::workspace::{WORKSPACE, Workspace};
 
 /// Decides. Never fails: what is wrong is in `bad`, `broken` and `warnings`, and what is in `servers` can be used.
 pub fn resolve(layers: Layers, env: &Env) -> Config {
@@ -45,6 +46,7 @@ pub fn resolve(layers: Layers, env: &Env) -> Config {
     let open_data = resolving.section(&own, "data", WrittenData::read).decided();
     let audit = managed.audit(resolving.section(&own, "audit", WrittenAudit::read).decided());
     let codex = Codex { own: codex_own, ..resolving.section(&own, "codex", Codex::read) };
+    let places = resolving.section(&own, "workspace", Workspace::read);
     resolving.own_keys(own);
     let entries = resolving.stack(servers);
     let names: Vec<_> = entries.keys().cloned().collect();
@@ -76,6 +78,7 @@ pub fn resolve(layers: Layers, env: &Env) -> Config {
         data,
         audit,
         codex,
+        workspace: places,
     }
 }
 
@@ -335,8 +338,8 @@ impl Resolving {
 const OURSELVES: &str = "toolgate";
 
 /// The tables of toolgate.toml beside the servers.
-pub(super) const SECTIONS: [&str; 8] =
-    ["gate", "limits", "policy", "governance", "approvals", "data", "audit", "codex"];
+pub(super) const SECTIONS: [&str; 9] =
+    ["gate", "limits", "policy", "governance", "approvals", "data", "audit", "codex", "workspace"];
 
 fn own_clone((key, node): (&String, &Node)) -> (String, Node) {
     (key.clone(), node.clone())
@@ -373,6 +376,7 @@ fn section_keys(section: &str) -> &'static [&'static str] {
         "data" => &DATA,
         "audit" => &AUDIT,
         "codex" => &CODEX,
+        "workspace" => &WORKSPACE,
         _ => &[
             "max_message_bytes",
             "max_concurrent_calls",

@@ -12,6 +12,7 @@ use super::govern::{Approvals, Audit, AuthModel, Barred, Data, PolicySettings, S
 use super::oauth::OAuth;
 use super::place::{Place, Problem, ServerError, Source};
 use super::secret::Address;
+use super::workspace::Workspace;
 use gate::Secret;
 
 /// Everything people wrote, read and decided.
@@ -47,6 +48,8 @@ pub struct Config {
     pub audit: Audit,
     /// `[codex]` of toolgate.toml.
     pub codex: Codex,
+    /// `[workspace]` of toolgate.toml.
+    pub workspace: Workspace,
 }
 
 impl Config {

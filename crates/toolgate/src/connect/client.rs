@@ -94,7 +94,11 @@ impl Launch {
 
     /// The arguments for all servers, or for one.
     pub(super) fn args(only: Option<&str>) -> Vec<String> {
-        let words = ["mcp", "serve"].into_iter().chain(only.is_some().then_some("--only")).chain(only);
+        let words = ["mcp", "serve"].into_iter().chain(match only {
+            Some(only) => ["--only", only],
+            // What its user had before, and nothing more.
+            None => ["--profile", "gateway"],
+        });
         words.map(str::to_owned).collect()
     }
 

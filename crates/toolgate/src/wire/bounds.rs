@@ -24,7 +24,7 @@ pub(super) fn profile(config: &Config, server: &Server, stdio: &Stdio, bounds: &
 }
 
 /// What nobody but toolgate may see.
-fn masked(config: &Config, home: Option<&Path>) -> Vec<PathBuf> {
+pub(super) fn masked(config: &Config, home: Option<&Path>) -> Vec<PathBuf> {
     let credentials = home.map(credential_paths).unwrap_or_default();
     credentials.into_iter().chain([config.home.clone()]).collect()
 }

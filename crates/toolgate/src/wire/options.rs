@@ -49,7 +49,8 @@ pub fn names(servers: &[&Server], selection: &Selection) -> Vec<ServerName> {
 pub fn naming(config: &Config, servers: &[&Server]) -> Naming {
     let per_server = servers.iter().map(|server| (server.name.as_str().into(), prefix(server.prefix)));
     // Callers know these tools by the names that are documented for them.
-    let bare = std::iter::once((builtin::codex::NAME.into(), PrefixStyle::Never));
+    let ours = [builtin::codex::NAME, builtin::workspace::NAME];
+    let bare = ours.into_iter().map(|name| (name.into(), PrefixStyle::Never));
     Naming {
         prefix: prefix(config.gate.prefix),
         per_server: bare.chain(per_server).collect(),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::bridge::{self, Manner};
 use super::{Selection, System, govern};
 use crate::config::{Config, Env, Server};
-use builtin::codex;
+use builtin::{codex, workspace};
 use gate::ports::Source;
 use gate::{Catalog, Mode, Offer, ServerName, ServerRules};
 use tokio_util::task::TaskTracker;
@@ -18,6 +18,8 @@ pub enum Own {
     Toolgate,
     /// The tools that drive Codex.
     Codex(Manner),
+    /// The workspace.
+    Workspace,
 }
 
 impl Own {
@@ -26,12 +28,13 @@ impl Own {
         match self {
             Self::Toolgate => builtin::NAME,
             Self::Codex(_) => codex::NAME,
+            Self::Workspace => workspace::NAME,
         }
     }
 
     /// Whoever serves it alone has said by that that its tools may run; beside others it is asked for like theirs.
     fn rules(self, alone: bool) -> ServerRules {
-        let default_mode = (alone && matches!(self, Self::Codex(_))).then_some(Mode::Approve);
+        let default_mode = (alone && self != Self::Toolgate).then_some(Mode::Approve);
         ServerRules { default_mode, ..govern::own_rules() }
     }
 }
@@ -65,8 +68,8 @@ pub(super) struct Materials<'a> {
 }
 
 impl Materials<'_> {
-    /// The server, published in the catalog.
-    pub fn make(&self, own: Own) -> Arc<dyn Source> {
+    /// The server, published in the catalog; nothing if there is nothing it could serve.
+    pub fn make(&self, own: Own) -> Option<Arc<dyn Source>> {
         let (source, offer): (Arc<dyn Source>, Offer) = match own {
             Own::Toolgate => {
                 let servers = self.config.servers.values();
@@ -80,8 +83,13 @@ impl Materials<'_> {
                 let offer = server.offer();
                 (server, offer)
             }
+            Own::Workspace => {
+                let server = super::workspace::workspace(self.config, self.env, self.helper, self.tasks)?;
+                let offer = server.offer();
+                (server, offer)
+            }
         };
         self.catalog.publish(vec![(own.name().into(), Arc::new(offer))]);
-        source
+        Some(source)
     }
 }

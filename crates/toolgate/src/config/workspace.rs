@@ -1,0 +1,65 @@
+//! `[workspace]` of toolgate.toml: the directories that our own tools work in, and what holds the commands that are run
+//! there. Not here: what a setting does.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::fields::Fields;
+use super::place::Problem;
+use sandbox::{Level, Net};
+
+/// `[workspace]`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Workspace {
+    /// The directories; none means the one that toolgate is started in.
+    pub roots: Option<Vec<PathBuf>>,
+    /// What holds commands.
+    pub level: Level,
+    /// The lowest level that will do where that cannot be had.
+    pub allow_degraded: Option<Level>,
+    /// What of the network commands may reach.
+    pub net: Net,
+    /// What else commands may read.
+    pub read: Vec<PathBuf>,
+    /// Variables of the environment that commands get beside the base.
+    pub env_vars: Vec<String>,
+    /// How long a command may take when its caller does not say.
+    pub timeout: Duration,
+    /// How much of each stream of a command is kept, in bytes.
+    pub max_output_bytes: usize,
+}
+
+impl Default for Workspace {
+    fn default() -> Self {
+        Self {
+            roots: None,
+            level: Level::S4,
+            allow_degraded: None,
+            net: Net::Off,
+            read: Vec::new(),
+            env_vars: Vec::new(),
+            timeout: Duration::from_mins(1),
+            max_output_bytes: 1 << 20,
+        }
+    }
+}
+
+pub(super) const WORKSPACE: [&str; 8] =
+    ["roots", "level", "allow_degraded", "net", "read", "env_vars", "timeout_sec", "max_output_bytes"];
+
+impl Workspace {
+    pub(super) fn read(fields: &mut Fields) -> Result<Self, Problem> {
+        let default = Self::default();
+        let paths = |paths: Vec<String>| paths.into_iter().map(PathBuf::from).collect::<Vec<_>>();
+        Ok(Self {
+            roots: fields.get::<Vec<String>>("roots")?.map(paths),
+            level: fields.or("level", default.level)?,
+            allow_degraded: fields.get("allow_degraded")?,
+            net: fields.or("net", default.net)?,
+            read: paths(fields.or("read", Vec::new())?),
+            env_vars: fields.or("env_vars", default.env_vars)?,
+            timeout: fields.or("timeout_sec", default.timeout)?,
+            max_output_bytes: fields.or("max_output_bytes", default.max_output_bytes)?,
+        })
+    }
+}
