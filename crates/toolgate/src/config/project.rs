@@ -115,7 +115,8 @@ fn text(root: &Path, path: &Path) -> Result<Option<String>, String> {
     }
     let mut text = String::new();
     file.take(LONGEST).read_to_string(&mut text).map_err(cannot)?;
-    Ok(Some(text))
+    // A place that is held, not a file that says anything.
+    Ok(Some(text).filter(|text| !text.is_empty()))
 }
 
 fn unfit(metadata: &fs::Metadata) -> Option<String> {

@@ -12,7 +12,7 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::{Plan, Selection, govern, options, select, start_eager};
+use super::{Own, Plan, Selection, govern, options, select, start_eager};
 use crate::config::{Config, Env, managed_stamp};
 use crate::ui::Failure;
 use gate::ports::Source;
@@ -178,6 +178,8 @@ impl Live {
             source.servers.entry(ours.name().clone()).or_insert_with(govern::own_rules);
         }
         let names = links.iter().map(|up| up.name().clone());
+        let is_there = |own: &Own| self.fixed.iter().any(|source| source.name().as_str() == own.name());
+        let ours = self.selection.own(&plan.servers).into_iter().filter(is_there);
         let sources = links.iter().map(|up| up.clone() as Arc<dyn Source>);
         self.gate.renew(Renewal {
             policy: Arc::new(Policy::new(source)),
@@ -185,7 +187,7 @@ impl Live {
             restores: govern::restores(&plan.servers),
             pace: govern::pace(config),
             sources: sources.chain(self.fixed.iter().cloned()).collect(),
-            servers: names.zip(seen).collect(),
+            servers: names.zip(seen).chain(ours.map(|own| (own.name().into(), Seen::AsBefore))).collect(),
             naming: options::naming(config, &plan.servers),
         });
         Ok(())
