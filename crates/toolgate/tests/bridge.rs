@@ -284,7 +284,7 @@ fn structured_content_comes_with_its_schema_or_not_at_all() {
         let answer = client.call("codex", &json!({"prompt": "p", "sessionId": "s"})).result();
         let structure = answer.get("structuredContent");
         assert_eq!(structure.is_some(), on, "{word}");
-        assert_eq!(structure.is_none_or(|structure| structure["sessionId"] == "s"), true, "{answer}");
+        assert!(structure.is_none_or(|structure| structure["sessionId"] == "s"), "{answer}");
     }
 }
 

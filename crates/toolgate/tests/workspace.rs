@@ -238,7 +238,7 @@ fn a_reload_leaves_our_own_servers_as_they_are() {
     let mut client = workspace.client();
     client.call("write_file", &json!({"path": "x", "content": "x"})).result();
     workspace.setup.home.write("toolgate.toml", "[limits]\nmax_pages = 7\n");
-    wait::expect("the reload", || workspace.setup.events().iter().any(|event| event["kind"] == "config_changed"));
+    wait::expect("the reload", || workspace.setup.events().iter().any(|event| event["event"] == "config_changed"));
     assert_eq!(structure(&client.call("write_file", &json!({"path": "x", "content": "y"})))["created"], false);
 }
 

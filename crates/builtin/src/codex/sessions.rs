@@ -129,21 +129,24 @@ pub trait Sessions: Send + Sync {
     fn list<'a>(&'a self, owner: &'a str, keep: Keep, now: u64) -> Kept<'a, Vec<Session>>;
 }
 
+/// Owner and name of a session.
+type Key = (String, String);
+
 /// Sessions that live as long as the process.
 #[derive(Default)]
 pub struct InMemory {
-    all: Lock<HashMap<(String, String), Session>>,
-    turns: Lock<HashMap<(String, String), Arc<Mutex<()>>>>,
+    all: Lock<HashMap<Key, Session>>,
+    turns: Lock<HashMap<Key, Arc<Mutex<()>>>>,
 }
 
 impl InMemory {
-    fn all(&self) -> std::sync::MutexGuard<'_, HashMap<(String, String), Session>> {
+    fn all(&self) -> std::sync::MutexGuard<'_, HashMap<Key, Session>> {
         // A map of whole values cannot be left half-changed.
         self.all.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn key(owner: &str, id: &str) -> (String, String) {
+fn key(owner: &str, id: &str) -> Key {
     (owner.to_owned(), id.to_owned())
 }
 

@@ -379,7 +379,7 @@ mod tests {
         for (link, to) in [("in", "ok"), ("out", "../secret"), ("abs", "/etc"), ("hooks", "sub/.git")] {
             std::os::unix::fs::symlink(to, root.join(link)).expect("linked");
         }
-        Place { roots: Roots::open(&[root.clone()]).expect("there"), root, _temp: temp }
+        Place { roots: Roots::open(std::slice::from_ref(&root)).expect("there"), root, _temp: temp }
     }
 
     fn opens(place: &Place, path: &str) -> Result<(), String> {

@@ -33,6 +33,7 @@ mod refs;
 mod resolve;
 mod rules;
 mod secret;
+mod sections;
 mod server;
 mod setting;
 mod settings;

@@ -1,16 +1,15 @@
 //! From layers to a [`Config`]: who shadows whom, which entry is bad, what the gate's own settings are.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use gate::policy::{self, Level};
 
-use super::codex::{CODEX, Codex, CodexOwn};
+use super::codex::{Codex, CodexOwn};
 use super::env::Env;
 use super::fields::Fields;
 use super::govern::PolicySettings;
-use super::governing::{APPROVALS, AUDIT, DATA, WrittenApprovals, WrittenAudit, WrittenData, WrittenPolicy};
+use super::governing::{WrittenApprovals, WrittenAudit, WrittenData, WrittenPolicy};
 use super::layers::{Layer, Layers};
 use super::lint;
 use super::managed::Managed;
@@ -19,9 +18,10 @@ use super::node::{self, Node, Table, Value};
 use super::place::{Place, Problem, ServerError, Source, similar};
 use super::project;
 use super::rules::Author;
+use super::sections::{SECTIONS, gate, limits, section_keys};
 use super::server::{self, Context, defines_transport};
-use super::types::{Broken, Config, Gate, Limits, Origin, Server, Trust};
-use super::workspace::{WORKSPACE, Workspace};
+use super::types::{Broken, Config, Origin, Server, Trust};
+use super::workspace::Workspace;
 
 /// Decides. Never fails: what is wrong is in `bad`, `broken` and `warnings`, and what is in `servers` can be used.
 pub fn resolve(layers: Layers, env: &Env) -> Config {
@@ -337,10 +337,6 @@ impl Resolving {
 /// The built-in server, which rules may name.
 const OURSELVES: &str = "toolgate";
 
-/// The tables of toolgate.toml beside the servers.
-pub(super) const SECTIONS: [&str; 9] =
-    ["gate", "limits", "policy", "governance", "approvals", "data", "audit", "codex", "workspace"];
-
 fn own_clone((key, node): (&String, &Node)) -> (String, Node) {
     (key.clone(), node.clone())
 }
@@ -367,59 +363,4 @@ fn lay(below: Option<Entry>, source: Source, node: Node) -> Entry {
     node::merge(&mut merged, Table::from([(String::new(), node)]));
     let (_, node) = merged.pop_first().expect("one entry was put in");
     Entry { node, origin: below.origin }
-}
-
-fn section_keys(section: &str) -> &'static [&'static str] {
-    match section {
-        "gate" => &["listen", "prefix", "tool_names", "profile", "startup", "compact_schemas_above"],
-        "approvals" => &APPROVALS,
-        "data" => &DATA,
-        "audit" => &AUDIT,
-        "codex" => &CODEX,
-        "workspace" => &WORKSPACE,
-        _ => &[
-            "max_message_bytes",
-            "max_concurrent_calls",
-            "max_concurrent_calls_per_server",
-            "max_tools",
-            "max_pages",
-            "max_calls_per_session",
-            "max_repeated_calls",
-            "max_output_bytes",
-            "max_result_bytes",
-        ],
-    }
-}
-
-fn gate(fields: &mut Fields) -> Result<Gate, Problem> {
-    let default = Gate::default();
-    let place = fields.place_of("listen");
-    let listen = match fields.get::<String>("listen")? {
-        None => default.listen,
-        Some(text) => text.parse::<SocketAddr>().map_err(|_| {
-            Problem::new(&place, "`listen` is no address with a port").hint("write it like `127.0.0.1:7420`")
-        })?,
-    };
-    Ok(Gate {
-        listen,
-        prefix: fields.or("prefix", default.prefix)?,
-        tool_names: fields.or("tool_names", default.tool_names)?,
-        profile: fields.or("profile", default.profile)?,
-        startup: fields.or("startup", default.startup)?,
-        compact_schemas_above: fields.get("compact_schemas_above")?,
-    })
-}
-
-fn limits(fields: &mut Fields) -> Result<Limits, Problem> {
-    let default = Limits::default();
-    let server = server::server_limits(fields, &default.server, "max_concurrent_calls_per_server")?;
-    Ok(Limits {
-        // One size for both directions, already taken above.
-        max_message_bytes: server.max_message_bytes,
-        max_concurrent_calls: fields.or("max_concurrent_calls", default.max_concurrent_calls)?,
-        max_calls_per_session: fields.get("max_calls_per_session")?,
-        max_repeated_calls: fields.get("max_repeated_calls")?,
-        max_output_bytes: fields.or("max_output_bytes", default.max_output_bytes)?,
-        server,
-    })
 }
