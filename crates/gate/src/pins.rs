@@ -75,7 +75,8 @@ impl Pins {
     pub fn observe(&self, items: &[Arc<Item>]) {
         // Where another process was first, what it pinned stands.
         self.reload();
-        let tools: Vec<&Arc<Item>> = items.iter().filter(|item| item.kind == ItemKind::Tool && !self.ours.contains(&item.server)).collect();
+        let tools: Vec<&Arc<Item>> =
+            items.iter().filter(|item| item.kind == ItemKind::Tool && !self.ours.contains(&item.server)).collect();
         let known = self.now.load();
         let is_new = |item: &&&Arc<Item>| known.lock.pin(item.server.as_str(), &item.raw).is_none();
         let new: Vec<&Arc<Item>> = tools.iter().filter(is_new).copied().collect();
