@@ -83,6 +83,15 @@ fn what_a_server_lacks_is_found_before_it_is_started() {
 }
 
 #[test]
+fn what_the_machine_can_hold_is_tried() {
+    check(&Setup::new(), true, "sandbox", "forbidden operations were tried and held");
+    let bounds = "command = \"true\"\n[mcp_servers.x.sandbox]\n";
+    check(&entry(&format!("{bounds}level = \"S1\"")), true, "sandbox", "it is kept at S1 (files,");
+    let hosts = format!("{bounds}level = \"S3\"\nnet = [\"example.com\"]");
+    check(&entry(&hosts), false, "sandbox", "it cannot be started: a list of hosts needs S4");
+}
+
+#[test]
 fn an_address_is_reached_for() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
     let port = listener.local_addr().expect("it is bound").port();

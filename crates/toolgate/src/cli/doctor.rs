@@ -1,6 +1,7 @@
 //! `toolgate doctor`: everything that can be looked at without starting a server, at once, and what to do about what is
 //! wrong. What is looked at is in `doctor/`: the home, the servers one by one, and what Codex makes of their tools.
 
+mod bounds;
 mod home;
 mod probe;
 mod schemas;
@@ -49,6 +50,7 @@ pub fn run(args: &DoctorArgs, cx: &Context) -> Result<(), Failure> {
         Ok([home, servers].concat())
     })?);
     checks.extend(schemas::checks(&patient));
+    checks.extend(bounds::checks(&patient));
     if args.start {
         checks.extend(servers::started(&patient)?);
     }

@@ -1,0 +1,65 @@
+//! What this machine can hold, found out by trying what is forbidden; and whether that is enough for the servers whose
+//! entries ask for bounds.
+
+use std::path::PathBuf;
+
+use super::{Check, Patient};
+use crate::config::Bounds;
+use sandbox::{Helper, Level, Means, Namespaces, Observed, Profile, Unavailable, credential_paths, observe};
+
+/// Tries, which takes a moment; nothing is left of it.
+pub fn checks(patient: &Patient<'_>) -> Vec<Check> {
+    let helper = Helper { exe: PathBuf::from("/proc/self/exe"), argument: crate::SUPERVISE };
+    let means = Means::find(&helper, Level::S4, Namespaces::Auto);
+    let mut checks = vec![machine(patient, &helper, &means)];
+    let servers = patient.config.servers.values().filter(|server| server.enabled && patient.means(&server.name));
+    let bound = servers.filter_map(|server| Some((&server.name, server.sandbox.as_ref()?)));
+    checks.extend(bound.map(|(name, bounds)| of_server(&means, bounds).about(name)));
+    checks
+}
+
+/// The highest level, and what was seen of it.
+fn machine(patient: &Patient<'_>, helper: &Helper, means: &Means) -> Check {
+    let level = means.highest();
+    let masked = patient.cx.env.filled("HOME").map(|home| credential_paths(home.as_ref())).unwrap_or_default();
+    match observe(helper, &Profile::new(level, masked)) {
+        Ok(observed) => seen(level, &observed, means),
+        Err(error) => Check::fail("sandbox", format!("{level} should be held here and is not: {error}"), String::new()),
+    }
+}
+
+fn seen(level: Level, observed: &Observed, means: &Means) -> Check {
+    let breaches: Vec<_> = observed.breaches().map(|row| row.operation.what()).collect();
+    if !breaches.is_empty() {
+        let what = format!("under {level} it is still possible to {}", breaches.join("; to "));
+        return Check::fail("sandbox", what, "do not trust the sandbox of this machine");
+    }
+    let tried = observed.rows.len() - observed.skipped();
+    let text =
+        format!("servers can be kept at {level}: {tried} forbidden operations were tried and held as they should");
+    match &means.namespaces {
+        Err(none) if level < Level::S4 => Check {
+            fix: Some(none.hint.clone()),
+            ..Check::ok("sandbox", format!("{text}; S4 cannot be reached: {}", none.why))
+        },
+        _ => Check::ok("sandbox", text),
+    }
+}
+
+fn of_server(means: &Means, bounds: &Bounds) -> Check {
+    let profile = Profile {
+        allow_degraded: bounds.allow_degraded,
+        net: bounds.net.clone(),
+        read: bounds.read.clone(),
+        write: bounds.write.clone(),
+        limits: bounds.limits,
+        ..Profile::new(bounds.level, Vec::new())
+    };
+    match means.settle(&profile) {
+        Ok(held) if held.degraded() => {
+            Check::warn("sandbox", format!("it will run at {held}"), "see `allow_degraded` in its `sandbox`")
+        }
+        Ok(held) => Check::ok("sandbox", format!("it is kept at {held}")),
+        Err(Unavailable { why, hint, .. }) => Check::fail("sandbox", format!("it cannot be started: {why}"), hint),
+    }
+}
