@@ -172,3 +172,43 @@ fn an_address_goes_to_the_json_file_if_there_is_one() {
     assert!(lab.text("config.json").contains("http://127.0.0.1:9/new"), "a replaced entry stays in its file");
     assert_eq!(lab.text("config.toml"), CONFIG);
 }
+
+#[test]
+fn what_codex_would_refuse_never_comes_into_its_file() {
+    for setting in [
+        "auth=none",
+        "startup_readiness=soon",
+        "omit_tools_from=[\"x\"]",
+        "tool_input_schema_max_bytes=0",
+        "oauth.token_endpoint_auth_method=x",
+        "oauth.redirect_uri=x",
+    ] {
+        let lab = Lab::new("");
+        lab.ok(&["configure", "web", setting]);
+        assert_eq!(lab.text("config.toml"), CONFIG, "{setting}");
+    }
+    let lab = Lab::new("");
+    lab.refused(&["configure", "web", "oauth.authorization_server_issuer=x"], 1, "requires `auth = \"ema_auth\"`");
+    lab.ok(&["add", "new", r#"{"url": "http://127.0.0.1:9/", "auth": "none", "tool_input_schema_max_bytes": 0}"#]);
+    assert!(!lab.text("config.toml").contains("none"), "{}", lab.text("config.toml"));
+    // The entry above counts for toolgate, the one below still for Codex.
+    let lab = Lab::new("[mcp_servers.foo]\nurl = 'http://127.0.0.1:9/'\n");
+    lab.refused(&["configure", "foo", "command="], 1, "Codex could not read config.toml any more");
+}
+
+#[test]
+fn secrets_among_arguments_are_not_shown() {
+    let lab = Lab::new("");
+    let args = r#"args=["--header", "Authorization: Bearer s3cr3t1", "--key=s3cr3t2", "-e", "A_TOKEN=s3cr3t3", "--password", "s3cr3t4"]"#;
+    assert!(!lab.ok(&["configure", "foo", args]).contains("s3cr3t"));
+    for args in [&["get", "foo"][..], &["get", "foo", "--json"], &["list"], &["list", "--json"], &["list", "--verbose"]]
+    {
+        let shown = lab.ok(args);
+        assert!(!shown.contains("s3cr3t") && shown.contains("--password"), "{args:?}: {shown}");
+    }
+    for args in [&["config", "show"][..], &["config", "show", "--json"], &["connect", "codex", "--dry-run"]] {
+        let shown = lab.0.cmd(TOOLGATE, args).run().stdout;
+        assert!(!shown.contains("s3cr3t") && shown.contains("--password"), "{args:?}: {shown}");
+    }
+    assert!(lab.ok(&["get", "foo", "--show-secrets"]).contains("s3cr3t1"));
+}

@@ -56,6 +56,7 @@ pub fn amend(wanted: &[(&str, Setting)], cx: &Context) -> Result<Amended, Failur
     let config = after(&plan, cx)?;
     for (server, _) in wanted {
         usable(server, &before, &config, cx)?;
+        usable_by_codex(server, &plan, cx)?;
     }
     writer.write(plan)?;
     Ok(Amended { config, settings })
@@ -78,6 +79,18 @@ fn target(server: &str, setting: &Setting, before: &Config, cx: &Context) -> Res
 /// What the configuration becomes.
 fn after(plan: &[Change], cx: &Context) -> Result<Config, Failure> {
     Ok(resolve(cx.layers()?.instead(plan), &cx.env))
+}
+
+/// Fails if Codex could not read its file any more for what would stand there of a server.
+fn usable_by_codex(server: &str, plan: &[Change], cx: &Context) -> Result<(), Failure> {
+    let now = cx.layers()?.refused_by_codex(server, &cx.env);
+    match cx.layers()?.instead(plan).refused_by_codex(server, &cx.env) {
+        Some(why) if now.as_ref() != Some(&why) => {
+            let message = format!("Codex could not read config.toml any more for '{server}': {why}");
+            Err(Failure::new(Code::ArgsInvalid, message).hint("nothing was written"))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Fails if a server could not be used any more, or if a key means nothing. What else is odd now is told.

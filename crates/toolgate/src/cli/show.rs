@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::content::visible;
-use crate::config::{Config, Env, Http, Server, Stdio, Transport, is_reference, mask_urls};
+use crate::config::{Config, Env, Http, Server, Stdio, Transport, is_reference, mask_urls, mask_words};
 use crate::wire;
 use gate::mask::MASK;
 use gate::state::{Auth, Last, Status};
@@ -30,6 +30,10 @@ impl Shown<'_> {
         if self.secrets { text.to_owned() } else { mask_urls(text) }
     }
 
+    fn words(self, words: &[String]) -> Vec<String> {
+        if self.secrets { words.to_vec() } else { mask_words(words) }
+    }
+
     fn map(self, map: &BTreeMap<String, Secret>) -> Option<BTreeMap<&str, String>> {
         let pairs = map.iter().map(|(key, value)| (key.as_str(), self.secret(value)));
         (!map.is_empty()).then(|| pairs.collect())
@@ -37,7 +41,7 @@ impl Shown<'_> {
 
     /// The arguments as Codex shows them: joined by blanks, `-` for none.
     pub fn args(self, stdio: &Stdio) -> String {
-        dash(stdio.args.iter().map(|arg| self.text(arg)).collect::<Vec<_>>().join(" "))
+        dash(self.words(&stdio.args).join(" "))
     }
 
     /// The address.
@@ -67,7 +71,7 @@ impl Shown<'_> {
             Transport::Stdio(stdio) => json!({
                 "type": "stdio",
                 "command": stdio.command,
-                "args": stdio.args.iter().map(|arg| self.text(arg)).collect::<Vec<_>>(),
+                "args": self.words(&stdio.args),
                 "env": self.map(&stdio.env),
                 "env_vars": stdio.env_vars,
                 "cwd": stdio.cwd,
@@ -105,9 +109,7 @@ impl Shown<'_> {
     pub fn reach(self, server: &Server) -> String {
         match &server.transport {
             Transport::Stdio(stdio) => {
-                let words =
-                    std::iter::once(self.text(&stdio.command)).chain(stdio.args.iter().map(|arg| self.text(arg)));
-                let words: Vec<_> = words.collect();
+                let words: Vec<_> = std::iter::once(self.text(&stdio.command)).chain(self.words(&stdio.args)).collect();
                 shlex::try_join(words.iter().map(String::as_str)).unwrap_or_else(|_| words.join(" "))
             }
             Transport::Http(http) => self.url(http),

@@ -3,6 +3,8 @@
 
 use std::fmt;
 
+use super::lint::is_token;
+use super::refs::is_reference;
 use gate::mask::MASK;
 
 /// The address of a server. Prints with user information and secret query values masked.
@@ -88,6 +90,57 @@ fn query_secrets(text: &str, start: usize, end: usize) -> Vec<std::ops::Range<us
     found
 }
 
+/// The words of a command line, each without the secrets that it carries: the word behind a flag whose name looks secret
+/// (`--api-key`), the value of `--flag=VALUE`, `NAME=VALUE` and `Header: VALUE` with such a name, tokens of well-known
+/// makers, and what URLs carry. A reference is no secret.
+pub fn mask_words<S: AsRef<str>>(words: &[S]) -> Vec<String> {
+    let mut secret_next = false;
+    let mask = |word: &S| {
+        let word = word.as_ref();
+        let given = std::mem::replace(&mut secret_next, is_secret_flag(word));
+        if given && !word.starts_with('-') && !is_reference(word) { MASK.to_owned() } else { mask_word(word) }
+    };
+    words.iter().map(mask).collect()
+}
+
+/// Whether the next word is a secret.
+fn is_secret_flag(word: &str) -> bool {
+    word.starts_with('-') && !word.contains(['=', ':', ' ']) && looks_secret(word.trim_start_matches('-'))
+}
+
+fn mask_word(word: &str) -> String {
+    if is_reference(word) {
+        return word.to_owned();
+    }
+    if is_token(word) && !word.contains("://") {
+        return MASK.to_owned();
+    }
+    let mut out = String::with_capacity(word.len());
+    let mut rest = word;
+    // Word by word and name by name: a shell may be given several, an option another option.
+    while let Some(at) = rest.find(['=', ':', ' ']) {
+        let (name, value) = (&rest[..at], &rest[at + 1..]);
+        if rest[at..].starts_with("://") {
+            let end = rest.find(char::is_whitespace).unwrap_or(rest.len());
+            out.push_str(&mask_urls(&rest[..end]));
+            rest = &rest[end..];
+            continue;
+        }
+        out.push_str(&rest[..=at]);
+        let given = value.trim_start();
+        if !rest[at..].starts_with(' ') && !given.is_empty() && is_name(name) && looks_secret(name) {
+            out.push_str(&value[..value.len() - given.len()]);
+            return out + if is_reference(given) { given } else { MASK };
+        }
+        rest = value;
+    }
+    out + rest
+}
+
+fn is_name(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+}
+
 /// Whether a setting of this name usually holds a secret. `AUTHOR` is not `AUTH`.
 pub(crate) fn looks_secret(name: &str) -> bool {
     const SIGNS: [&str; 10] =
@@ -129,6 +182,39 @@ mod tests {
     fn an_address_prints_masked() {
         let address = Address::new("https://u:pw@h/mcp");
         assert_eq!(format!("{address} {address:?}"), "https://u:*****@h/mcp \"https://u:*****@h/mcp\"");
+    }
+
+    #[test]
+    fn a_long_word_is_read_to_its_end() {
+        let long = "a=b c:d ".repeat(100_000);
+        assert_eq!(mask_words(&[&long]), [long.clone()]);
+    }
+
+    #[test]
+    fn words_of_a_command_line_lose_their_secrets_and_nothing_else() {
+        let check = |words: &[&str], expected: &[&str]| assert_eq!(mask_words(words), expected);
+        check(&["-y", "--api-key", "abc", "--port", "80"], &["-y", "--api-key", "*****", "--port", "80"]);
+        check(
+            &["--token=abc", "--env=API_KEY=abc", "-e", "X=1"],
+            &["--token=*****", "--env=API_KEY=*****", "-e", "X=1"],
+        );
+        check(&["run", "-e", "GITHUB_TOKEN=abc", "img:1"], &["run", "-e", "GITHUB_TOKEN=*****", "img:1"]);
+        check(&["-e", "GITHUB_TOKEN", "img"], &["-e", "GITHUB_TOKEN", "img"]);
+        check(&["--header", "Authorization: Bearer abc"], &["--header", "Authorization: *****"]);
+        check(&["--header=X-API-Key:abc"], &["--header=X-API-Key:*****"]);
+        check(
+            &["--header", "Authorization: ${env:A}", "${env:T:-abc}"],
+            &["--header", "Authorization: ${env:A}", "${env:T:-abc}"],
+        );
+        check(&["--token", "${env:T}", "--auth", "-v"], &["--token", "${env:T}", "--auth", "-v"]);
+        check(&["--token", "${env:T:-abc}", "K_TOKEN=${env:T:-abc}"], &["--token", "*****", "K_TOKEN=*****"]);
+        check(&["-c", "cd /x && API_KEY=a npx"], &["-c", "cd /x && API_KEY=*****"]);
+        check(&["ghp_0123456789012345678901234"], &["*****"]);
+        check(
+            &["--db=postgres://u:pw@h/db", "https://u:pw@h/?api_key=x"],
+            &["--db=postgres://u:*****@h/db", "https://u:*****@h/?api_key=*****"],
+        );
+        check(&["/a b/c:d", "x = y", "a@1.2", "C:\\x"], &["/a b/c:d", "x = y", "a@1.2", "C:\\x"]);
     }
 
     #[test]

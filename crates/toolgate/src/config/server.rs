@@ -15,6 +15,7 @@ use super::managed::Managed;
 use super::node::{Node, Value};
 use super::place::Problem;
 use super::refs;
+use super::strict;
 use super::transport;
 use super::types::{ApprovalMode, Gate, Origin, Prefix, Protocol, Server, ServerLimits, Startup, Trust, Written};
 
@@ -109,11 +110,10 @@ pub(super) fn has_references(key: &str, node: &Node) -> bool {
 /// Settings in which references are resolved.
 const WITH_REFERENCES: [&str; 8] = ["command", "args", "env", "cwd", "url", "http_headers", "headers", "oauth"];
 
-/// Whether Codex would stumble over this setting: a key it does not know, or the approval mode `deny`.
+/// Whether Codex would stumble over this setting: a key it does not know, or a value, the approval mode `deny` first.
 pub(super) fn is_own_key(key: &str, node: &Node) -> bool {
     match (key, &node.value) {
         ("default_tools_approval_mode", value) => is_deny(value),
-        ("auth", Value::Table(_)) => true,
         ("tools", Value::Table(tools)) => tools.values().any(|tool| match &tool.value {
             Value::Table(tool) => {
                 tool.get("approval_mode").is_some_and(|mode| is_deny(&mode.value))
@@ -121,7 +121,7 @@ pub(super) fn is_own_key(key: &str, node: &Node) -> bool {
             }
             _ => false,
         }),
-        _ => OWN_KEYS.contains(&key),
+        (key, value) => OWN_KEYS.contains(&key) || strict::refuses(key, value),
     }
 }
 

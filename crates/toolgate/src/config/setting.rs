@@ -11,6 +11,7 @@ use super::node::{self, Node, Table, Value};
 use super::place::{Place, Source, similar};
 use super::secret::mask_urls;
 use super::server::{self, defines_transport};
+use super::settings::mask_args;
 use super::write::Change;
 use gate::mask::MASK;
 
@@ -133,6 +134,11 @@ fn shown(path: &[String], value: &Value) -> String {
             format!("{{ {} }}", table.iter().map(member).collect::<Vec<_>>().join(", "))
         }
         _ if SECRET.contains(&path[0].as_str()) || path.ends_with(&["client_secret".to_owned()]) => MASK.to_owned(),
+        Value::Array(items) if path == ["args"] => {
+            let mut items = items.clone();
+            mask_args(&mut items);
+            to_value(&Value::Array(items)).map_or_else(|| MASK.to_owned(), |value| value.to_string())
+        }
         value => mask_urls(&to_value(value).map_or_else(|| value.kind().to_owned(), |value| value.to_string())),
     }
 }

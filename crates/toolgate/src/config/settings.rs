@@ -12,7 +12,7 @@ use super::place::{Place, Source};
 use super::project;
 use super::refs;
 use super::resolve::replaces;
-use super::secret::{looks_secret, mask_urls};
+use super::secret::{looks_secret, mask_urls, mask_words};
 use super::sections::SECTIONS;
 use super::server;
 use super::types::{Gate, Limits};
@@ -165,11 +165,23 @@ fn mask(path: &[&str], value: &mut Value) {
         Value::Text(text) if refs::is_reference(text) => {}
         Value::Text(text) if is_secret(path) => MASK.clone_into(text),
         Value::Text(text) => *text = mask_urls(text),
+        Value::Array(items) if matches!(path, ["mcp_servers", _, "args"]) => mask_args(items),
         Value::Array(items) => items.iter_mut().for_each(|item| mask(path, &mut item.value)),
         Value::Table(table) => {
             table.iter_mut().for_each(|(key, node)| mask(&[path, &[key]].concat(), &mut node.value));
         }
         Value::Integer(_) | Value::Float(_) | Value::Bool(_) | Value::Other(_) => {}
+    }
+}
+
+/// Hides what may be secret of arguments; together, because one may say what the next is.
+pub(super) fn mask_args(items: &mut [Node]) {
+    let text = |item: &Node| if let Value::Text(text) = &item.value { text.clone() } else { String::new() };
+    let masked = mask_words(&items.iter().map(text).collect::<Vec<_>>());
+    for (item, masked) in items.iter_mut().zip(masked) {
+        if let Value::Text(text) = &mut item.value {
+            *text = masked;
+        }
     }
 }
 

@@ -48,20 +48,26 @@ pub(super) struct Connecting<'a> {
     plan: &'a Plan,
     journal: Journal,
     round: Option<Round>,
+    /// What of the mode of toolgate.toml may stay: nobody may read there what they could not read at the client.
+    bounds: u32,
 }
 
 impl<'a> Connecting<'a> {
     pub(super) fn of(home: &'a Path, plan: &'a Plan, at: u64) -> Result<Self, ConnectError> {
         let journal = journal::read(home, plan.client)?.unwrap_or_else(|| Journal::new(plan.client));
+        let client = plan.files.iter().find(|change| change.which == Which::Client);
+        let bounds = client.and_then(|change| mode(&change.path)).unwrap_or(0o600) | 0o700;
+        let narrowed = |change: &Change| mode(&change.path).filter(|mode| mode & !bounds & 0o077 != 0);
         let record = |change: &Change| Record {
             which: change.which,
             path: change.path.clone(),
             before: digest(change.before.as_deref()),
             after: digest(change.after.as_deref()),
+            mode: narrowed(change).filter(|_| change.which == Which::Gate),
         };
         let files = plan.files.iter().map(record).collect();
         let round = Some(Round { at, files, moved: plan.moved.clone(), ours: plan.ours.clone() });
-        Ok(Self { home, plan, journal, round })
+        Ok(Self { home, plan, journal, round, bounds })
     }
 
     pub(super) fn steps(&self) -> Vec<Step> {
@@ -77,7 +83,13 @@ impl<'a> Connecting<'a> {
                 self.journal.state = State::Connecting;
                 self.journal.save(self.home)
             }
-            Step::Write(file) => write(&self.plan.files[file]),
+            Step::Write(file) => {
+                let change = &self.plan.files[file];
+                if change.which == Which::Gate {
+                    narrow(&change.path, self.bounds)?;
+                }
+                write(change)
+            }
             Step::End => {
                 self.journal.state = State::Connected;
                 self.journal.save(self.home)
@@ -120,7 +132,7 @@ impl<'a> Disconnecting<'a> {
                 self.journal.state = State::Disconnecting;
                 self.journal.save(self.home)
             }
-            Step::Write(file) => write(&self.undo.files[file]),
+            Step::Write(file) => put_back(&self.undo.files[file], &self.journal),
             Step::Keep => self.bequeath(),
             Step::End => self.journal.close(self.home),
         }
@@ -175,7 +187,7 @@ fn is_whole(journal: &Journal) -> Result<bool, ConnectError> {
 fn take_back(home: &Path, mut journal: Journal) -> Result<(), ConnectError> {
     let undo = undo::last_round(home, &journal)?;
     for change in undo.files.iter().filter(|change| change.before != change.after) {
-        write(change)?;
+        put_back(change, &journal)?;
     }
     journal.rounds.pop();
     if journal.rounds.is_empty() {
@@ -189,6 +201,32 @@ fn take_back(home: &Path, mut journal: Journal) -> Result<(), ConnectError> {
 fn clear_away(journal: &Journal) {
     for record in journal.rounds.iter().flat_map(|round| &round.files) {
         let _ = fs::remove_file(aside(&followed(&record.path)));
+    }
+}
+
+/// The mode of a file, if it is there.
+fn mode(path: &Path) -> Option<u32> {
+    fs::metadata(path).ok().map(|found| found.permissions().mode())
+}
+
+/// Takes rights away that are not among `bounds`; before anything is written that needs that.
+fn narrow(path: &Path, bounds: u32) -> Result<(), ConnectError> {
+    match mode(path).filter(|mode| mode & !bounds & 0o077 != 0) {
+        Some(mode) => set_mode(path, mode & (bounds | !0o077)),
+        None => Ok(()),
+    }
+}
+
+fn set_mode(path: &Path, mode: u32) -> Result<(), ConnectError> {
+    fs::set_permissions(path, Permissions::from_mode(mode)).map_err(failed("set the mode of", path))
+}
+
+/// Writes what was worked out, with the mode the file had when it last held that.
+fn put_back(change: &Change, journal: &Journal) -> Result<(), ConnectError> {
+    write(change)?;
+    match journal.mode_of(&change.path, change.after.as_deref()) {
+        Some(mode) => set_mode(&change.path, mode),
+        None => Ok(()),
     }
 }
 

@@ -68,6 +68,9 @@ pub struct Record {
     pub before: Option<String>,
     /// The digest of what was written; none if it was taken away.
     pub after: Option<String>,
+    /// The mode it had, if it was narrowed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<u32>,
 }
 
 /// One server.
@@ -179,6 +182,13 @@ impl Journal {
             Ok(Some(text))
         };
         Ok([read("before", &record.before)?, read("after", &record.after)?])
+    }
+
+    /// The mode a file had that holds again what it held before some round.
+    pub(super) fn mode_of(&self, path: &Path, text: Option<&str>) -> Option<u32> {
+        let records = self.rounds.iter().flat_map(|round| &round.files);
+        let now = digest(Some(text?));
+        records.filter(|record| record.path == path && record.before == now).find_map(|record| record.mode)
     }
 
     /// Puts all of it aside: the client is not connected any more.

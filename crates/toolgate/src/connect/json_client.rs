@@ -30,10 +30,12 @@ pub(super) fn draught(
     }
     let doc = parse(ask, before)?;
     let mut draught = Draught { text: None, moved: vec![], left: vec![], ours: vec![], notes: vec![] };
-    let mut known = false;
+    let (mut known, mut single) = (false, false);
     for member in container(ask, &doc)?.map(Node::members).unwrap_or_default() {
         match sort(ask, &member.key, doc.value(&member.node), excluded, gate) {
-            Sorted::Ours => known = true,
+            Sorted::Ours(Serves::All) => known = true,
+            Sorted::Ours(Serves::One) => single = true,
+            Sorted::Ours(Serves::Other) => {}
             Sorted::Left(why) => draught.left.push(Left { name: member.key.clone(), why }),
             Sorted::Moved(moved, notes) => {
                 draught.moved.push(moved);
@@ -42,10 +44,12 @@ pub(super) fn draught(
         }
     }
     draught.notes.extend(elsewhere(ask.client, &doc));
-    if !known && !ask.each {
+    // Where each server has its own entry, the one entry for all would show them a second time.
+    let apart = ask.each || (single && !known);
+    if !known && !apart {
         draught.notes.extend(seen_too(ask.client, &draught.moved, gate));
     }
-    draught.text = if ask.each { each(ask, &doc, &mut draught)? } else { one(ask, &doc, known, &mut draught)? };
+    draught.text = if apart { each(ask, &doc, &mut draught)? } else { one(ask, &doc, known, &mut draught)? };
     if draught.text.is_none() {
         draught.text = before.map(str::to_owned);
     }
@@ -71,9 +75,33 @@ fn container<'a>(ask: &Ask<'_>, doc: &'a Doc) -> Result<Option<&'a Node>, Connec
 
 /// What becomes of one entry.
 enum Sorted {
-    Ours,
+    Ours(Serves),
     Left(String),
     Moved(Moved, Vec<String>),
+}
+
+/// What the client gets of the gate through an entry that starts it.
+enum Serves {
+    /// All its servers.
+    All,
+    /// One of them.
+    One,
+    /// Something else.
+    Other,
+}
+
+impl Serves {
+    fn of(args: &[String]) -> Self {
+        let has = |option: &str| args.iter().any(|arg| arg.split('=').next() == Some(option));
+        match args {
+            [mcp, serve, ..] if mcp == "mcp" && serve == "serve" => match (has("--only"), has("--profile")) {
+                (true, _) => Self::One,
+                (false, true) => Self::Other,
+                (false, false) => Self::All,
+            },
+            _ => Self::Other,
+        }
+    }
 }
 
 fn sort(
@@ -93,8 +121,10 @@ fn sort(
         Ok(found) => found,
         Err(why) => return Sorted::Left(why),
     };
-    if wire::is_ourselves(&server, ask.env) {
-        return Sorted::Ours;
+    if let Transport::Stdio(stdio) = &server.transport
+        && wire::is_ourselves(&server, ask.env)
+    {
+        return Sorted::Ours(Serves::of(&stdio.args));
     }
     if name == ENTRY {
         return Sorted::Left("this is the name of the gate's own entry; give the server another one".to_owned());

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use toml_edit::{Document, Item, TableLike, Value};
 
-use crate::config::{is_token, looks_secret, mask_urls};
+use crate::config::{is_token, looks_secret, mask_urls, mask_words};
 use crate::jsonc::{Doc, Kind, Node};
 use gate::mask::MASK;
 
@@ -30,10 +30,14 @@ fn json_node(doc: &Doc, node: &Node, closed: bool, found: &mut Vec<(Range<usize>
             }
         }
         Kind::Array(items) => {
-            let mut flag = false;
-            for item in items {
-                json_node(doc, item, closed || flag, found);
-                flag = item.as_str().is_some_and(is_flag);
+            let words: Vec<_> = items.iter().map(|item| item.as_str().unwrap_or_default()).collect();
+            for (item, shown) in items.iter().zip(mask_words(&words)) {
+                match item.as_str() {
+                    Some(text) if !closed => {
+                        found.extend(rewritten(text, &shown).map(|to| (item.value_span.clone(), to)));
+                    }
+                    _ => json_node(doc, item, closed, found),
+                }
             }
         }
         Kind::Text(text) => found.extend(shown(text, doc.text(node), closed).map(|to| (node.value_span.clone(), to))),
@@ -78,10 +82,14 @@ fn toml_value(value: &Value, text: &str, closed: bool, found: &mut Vec<(Range<us
             }
         }
         Value::Array(items) => {
-            let mut flag = false;
-            for item in items {
-                toml_value(item, text, closed || flag, found);
-                flag = item.as_str().is_some_and(is_flag);
+            let words: Vec<_> = items.iter().map(|item| item.as_str().unwrap_or_default()).collect();
+            for (item, shown) in items.iter().zip(mask_words(&words)) {
+                match (item.as_str(), item.span()) {
+                    (Some(text), Some(span)) if !closed => {
+                        found.extend(rewritten(text, &shown).map(|to| (span, to)));
+                    }
+                    _ => toml_value(item, text, closed, found),
+                }
             }
         }
         Value::InlineTable(table) => toml_table(table, text, closed, found),
@@ -89,17 +97,16 @@ fn toml_value(value: &Value, text: &str, closed: bool, found: &mut Vec<(Range<us
     }
 }
 
-/// Whether the next argument is a secret: `--api-key`.
-fn is_flag(argument: &str) -> bool {
-    argument.starts_with('-') && !argument.contains('=') && looks_secret(argument.trim_start_matches('-'))
+/// How a word is written that can be shown; nothing if it can be as it is.
+fn rewritten(text: &str, shown: &str) -> Option<String> {
+    (text != shown).then(|| serde_json::Value::from(shown).to_string())
 }
 
 /// How a string is written so that it can be shown; nothing if it can be as it is.
 fn shown(text: &str, raw: &str, closed: bool) -> Option<String> {
-    let given = text.split_once('=').filter(|(flag, _)| flag.starts_with('-') && looks_secret(flag));
-    // A reference is no secret.
+    // A reference is no secret, but its default may be one.
     let reference = text.starts_with("${") && text.ends_with('}') && text.matches('}').count() == 1;
-    if (closed && !text.is_empty() && !reference) || is_token(text) || given.is_some() {
+    if (closed && !text.is_empty() && !(reference && !text.contains(":-"))) || is_token(text) {
         return Some(format!("\"{MASK}\""));
     }
     // Without the quotes, which would be taken for a part of the address.
@@ -126,14 +133,14 @@ mod tests {
     fn no_secret_is_shown_and_all_else_stays() {
         let text = r#"{ // mine
   "primaryApiKey": "sk-ant-1", "oauthAccount": {"refreshToken": "r"}, "numStartups": 5,
-  "mcpServers": {"a": {"command": "npx", "args": ["--api-key", "s3cr3t", "--token=abc", "http://u:pw@h/?api_key=x", "-y"],
-    "env": {"DEBUG": "1", "X": "${env:X}"}, "headers": {"Authorization": "Bearer b"}}}
+  "mcpServers": {"a": {"command": "npx", "args": ["--api-key", "s3cr3t", "--token=abc", "http://u:pw@h/?api_key=x", "--header", "Authorization: Bearer s", "-y"],
+    "env": {"DEBUG": "1", "X": "${env:X}", "Y": "${env:X:-s3cr3t}"}, "headers": {"Authorization": "Bearer b"}}}
 }"#;
         expect![[r#"
             { // mine
               "primaryApiKey": "*****", "oauthAccount": {"refreshToken": "*****"}, "numStartups": 5,
-              "mcpServers": {"a": {"command": "npx", "args": ["--api-key", "*****", "*****", "http://u:*****@h/?api_key=*****", "-y"],
-                "env": {"DEBUG": "*****", "X": "${env:X}"}, "headers": {"Authorization": "*****"}}}
+              "mcpServers": {"a": {"command": "npx", "args": ["--api-key", "*****", "--token=*****", "http://u:*****@h/?api_key=*****", "--header", "Authorization: *****", "-y"],
+                "env": {"DEBUG": "*****", "X": "${env:X}", "Y": "*****"}, "headers": {"Authorization": "*****"}}}
             }"#]].assert_eq(&super::json(text));
         let text = r#"model = "m" # mine
 [mcp_servers.a]

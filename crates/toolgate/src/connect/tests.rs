@@ -503,6 +503,45 @@ fn servers_added_since_are_moved_by_the_next_connect() {
 }
 
 #[test]
+fn what_nobody_else_could_read_stays_so_in_the_gates_file() {
+    for client in Client::ALL {
+        let home = Home::with(client, &sample(client));
+        fs::write(home.own(), "# mine\n").unwrap();
+        fs::set_permissions(home.own(), fs::Permissions::from_mode(0o644)).unwrap();
+        fs::set_permissions(home.path(client), fs::Permissions::from_mode(0o600)).unwrap();
+        let before = home.files();
+        home.connect(client);
+        assert!(fs::read_to_string(home.own()).unwrap().contains("s3cr3t-value"), "{client:?}");
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(&home.own()), 0o600, "{client:?}");
+        home.disconnect(client);
+        assert_eq!(home.files(), before, "{client:?}");
+    }
+}
+
+#[test]
+fn a_gate_that_serves_less_than_all_takes_nobodys_place() {
+    let own = std::env::current_exe().unwrap();
+    let check = |args: &str, expected: &[&str]| {
+        let entry = format!(r#"{{"command": "{}", "args": {args}}}"#, own.display());
+        let text = format!(r#"{{"mcpServers": {{"mine": {entry}, "files": {{"command": "npx"}}}}}}"#);
+        let home = Home::with(Client::Cursor, &text);
+        home.connect(Client::Cursor);
+        let now: serde_json::Value = serde_json::from_str(&home.text(Client::Cursor)).unwrap();
+        let keys: Vec<_> = now["mcpServers"].as_object().unwrap().keys().map(String::as_str).collect();
+        assert_eq!(keys, expected, "{args}");
+        assert!(home.plan(Client::Cursor).unwrap().files.is_empty(), "{args}: connecting twice changes nothing");
+        home.disconnect(Client::Cursor);
+        assert_eq!(home.text(Client::Cursor), text);
+    };
+    check(r#"["mcp", "serve"]"#, &["mine"]);
+    check(r#"["mcp", "serve", "--only", "other"]"#, &["mine", "files"]);
+    check(r#"["mcp", "serve", "--only=other"]"#, &["mine", "files"]);
+    check(r#"["mcp", "serve", "--profile", "bridge"]"#, &["mine", "toolgate"]);
+    check("[]", &["mine", "toolgate"]);
+}
+
+#[test]
 fn clients_share_servers_and_part_in_any_order() {
     for order in [[Client::Cursor, Client::ClaudeDesktop], [Client::ClaudeDesktop, Client::Cursor]] {
         let home = Home::with(Client::Cursor, JSON);
