@@ -115,6 +115,10 @@ fn turn(args: &[OsString]) -> Turn {
                 others = true;
                 cd = joined.map(PathBuf::from).or_else(|| rest.next().map(PathBuf::from));
             }
+            _ if text.starts_with("-C") => {
+                others = true;
+                cd = Some(PathBuf::from(&text[2..]));
+            }
             _ => {
                 others = true;
                 let _ = rest.next_if_valued(option, joined);
@@ -140,12 +144,20 @@ impl<'a> Values<'a> for std::slice::Iter<'a, OsString> {
     }
 }
 
-/// Whether settings of servers are all that was said.
+/// Whether settings of servers are all that was said, and one of them says how a server is reached: whoever sets
+/// something else too, or switches a server off, wants a session of Codex.
 fn names_servers(args: &[OsString]) -> bool {
-    args.iter().filter_map(|arg| arg.to_str()).any(|arg| {
-        let value = arg.trim_start_matches("--config=").trim_start_matches("-c");
-        value.starts_with("mcp_servers.")
-    })
+    let said = args[1..].iter().filter(|arg| *arg != "-c" && *arg != "--config");
+    let settings: Option<Vec<_>> = said.map(|arg| server_setting(arg.to_str()?)).collect();
+    settings.is_some_and(|settings| settings.into_iter().any(|defines| defines))
+}
+
+/// Whether a setting of a server says how it is reached; nothing for any other word.
+fn server_setting(arg: &str) -> Option<bool> {
+    let setting = arg.strip_prefix("--config=").or_else(|| arg.strip_prefix("-c")).unwrap_or(arg);
+    let (key, value) = setting.strip_prefix('=').unwrap_or(setting).strip_prefix("mcp_servers.")?.split_once('=')?;
+    let reaches = |name: &str| key.trim_end().ends_with(&format!(".{name}")) || value.contains(name);
+    Some(reaches("command") || reaches("url"))
 }
 
 /// The real Codex, in the place of this process; returns only if that cannot be.
@@ -217,10 +229,15 @@ mod tests {
         );
         check("codex -m gpt-5 --oss --search -s read-only mcp get x", "codex mcp get x");
         check("codex -p work -C /src mcp list", "in /src: codex -p work mcp list");
+        check("codex -C/src mcp list", "in /src: codex mcp list");
         check("codex mcp-server", "codex mcp serve --profile bridge --contract codex");
         check("codex mcp-server -c a=1", "codex mcp serve --profile bridge --contract codex -c a=1");
         check("codex -c mcp_servers.x.command=y", "codex -c mcp_servers.x.command=y");
         check("codex --config=mcp_servers.x.command=y", "codex --config=mcp_servers.x.command=y");
+        check(
+            "codex -c mcp_servers.x={url='u'} -cmcp_servers.y.enabled=1",
+            "codex -c mcp_servers.x={url='u'} -cmcp_servers.y.enabled=1",
+        );
     }
 
     #[test]
@@ -236,6 +253,10 @@ mod tests {
             "codex fix the mcp server",
             "codex -c model=o3",
             "codex -c mcp_servers.x.command=y -m o3",
+            "codex -c model=o3 -c mcp_servers.x.command=y",
+            "codex -p work -c mcp_servers.x.command=y",
+            "codex -c mcp_servers.x.enabled=false",
+            "codex -c",
             "codex -c mcp_servers.x.command=y exec hi",
         ] {
             check(line, "codex");

@@ -212,3 +212,17 @@ fn secrets_among_arguments_are_not_shown() {
     }
     assert!(lab.ok(&["get", "foo", "--show-secrets"]).contains("s3cr3t1"));
 }
+
+#[test]
+fn what_a_reference_stands_for_is_not_told_when_its_server_cannot_start() {
+    let lab = Lab::new(
+        "[mcp_servers.a]\ncommand = '/nowhere/${file:kept}'\n[mcp_servers.b]\ncommand = 'sh'\ncwd = '/nowhere/${file:kept}'\n",
+    );
+    lab.0.write("kept", "s3cr3t-of-a-file\n");
+    for server in ["a", "b"] {
+        let output = lab.run(&["test", server]);
+        assert_eq!(output.status, Some(1), "{output:#?}");
+        assert!(!format!("{output:?}").contains("s3cr3t"), "{output:#?}");
+        assert!(output.stderr.contains("could not be started"), "{output:#?}");
+    }
+}

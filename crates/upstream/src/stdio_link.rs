@@ -83,8 +83,17 @@ pub(crate) struct Process {
     exit: Option<Option<ExitKind>>,
 }
 
-/// Starts the program and the conversation with it.
+/// Starts the program and the conversation with it. A program or directory that a setting refers to may be told of, a
+/// secret in its name may not.
 pub(crate) async fn spawn(shared: &Arc<Shared>, options: &StdioOptions) -> Result<(Arc<Session>, Process), Fault> {
+    start(shared, options).await.map_err(|fault| {
+        let masks = shared.world.hub.masks();
+        let text = |text: &str| masks.text(text).into_owned();
+        Fault { what: text(&fault.what), hint: fault.hint.as_deref().map(text), ..fault }
+    })
+}
+
+async fn start(shared: &Arc<Shared>, options: &StdioOptions) -> Result<(Arc<Session>, Process), Fault> {
     let faults = &shared.faults;
     let launch = plan(shared, options)?;
     let found = launch.program.clone();

@@ -222,6 +222,7 @@ impl From<WriteError> for Failure {
     fn from(error: WriteError) -> Self {
         match error {
             WriteError::Text(problem) => problem.into(),
+            changed @ WriteError::Changed { .. } => Self::new(Code::Io, changed.to_string()).hint("run this again"),
             WriteError::Io { what, path, source } => Self::io(&format!("{what} {}", path.display()), source),
         }
     }

@@ -78,4 +78,4 @@ pub use types::{
 };
 pub use vault::{Vault, VaultError, vault};
 pub use workspace::Workspace;
-pub use write::{Change, WriteError, Writer};
+pub use write::{Change, WriteError, Writer, followed};

@@ -16,6 +16,12 @@ pub enum WriteError {
     /// The file's text cannot be edited.
     #[error(transparent)]
     Text(#[from] Problem),
+    /// Somebody who does not ask for the right wrote in between.
+    #[error("{path} was changed meanwhile; it was not written", path = path.display())]
+    Changed {
+        /// The file.
+        path: PathBuf,
+    },
     /// The system would not.
     #[error("cannot {what} {path}", path = path.display())]
     Io {
@@ -74,23 +80,18 @@ impl Writer {
     /// # Errors
     /// When a file cannot be replaced; those before it are new then.
     pub fn write(&self, changes: Vec<Change>) -> Result<Vec<Source>, WriteError> {
-        changes.into_iter().map(|change| replace(&change.path, &change.text).map(|()| change.source)).collect()
+        changes.into_iter().map(|change| replace(&change).map(|()| change.source)).collect()
     }
 
     fn prepare(&self, source: Source, edits: &[Edit]) -> Result<Option<Change>, WriteError> {
         let Some(path) = source.file(&self.home) else {
             return Ok(None);
         };
-        // A link (people keep their settings in a repository) stays a link.
-        let path = fs::canonicalize(&path).unwrap_or(path);
-        let before = match fs::read_to_string(&path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
-            Err(error) => return Err(failed("read", &path)(error)),
-        };
+        let path = followed(&path);
+        let before = read(&path)?;
         let apply = if source == Source::Json { json_edit::apply } else { edit::apply };
         let text = apply(&before, edits).map_err(|error| problem(&path, &before, &error))?;
-        Ok((text != before).then_some(Change { source, path, text }))
+        Ok((text != before).then_some(Change { source, path, before, text }))
     }
 }
 
@@ -101,8 +102,24 @@ pub struct Change {
     pub source: Source,
     /// Where it is.
     pub path: PathBuf,
+    /// What it holds.
+    pub before: String,
     /// What it will hold.
     pub text: String,
+}
+
+/// Where a link leads, also when nothing is there yet: people keep their settings in a repository, and a link stays a
+/// link.
+pub fn followed(path: &Path) -> PathBuf {
+    let led = || path.read_link().map(|to| path.parent().unwrap_or(Path::new("/")).join(to));
+    fs::canonicalize(path).or_else(|_| led()).unwrap_or_else(|_| path.to_owned())
+}
+
+fn read(path: &Path) -> Result<String, WriteError> {
+    match fs::read_to_string(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
+        read => read.map_err(failed("read", path)),
+    }
 }
 
 fn problem(path: &Path, text: &str, error: &EditError) -> Problem {
@@ -111,7 +128,8 @@ fn problem(path: &Path, text: &str, error: &EditError) -> Problem {
     Problem::new(&Place::at(&path, text, offset), error.to_string()).hint("nothing was written; mend the file by hand")
 }
 
-fn replace(path: &Path, text: &str) -> Result<(), WriteError> {
+fn replace(change: &Change) -> Result<(), WriteError> {
+    let path = change.path.as_path();
     let dir = path.parent().unwrap_or(Path::new("."));
     // Made with mode 0600; an older file keeps the mode its owner gave it.
     let mut file = tempfile::Builder::new().prefix(".config-").tempfile_in(dir).map_err(failed("create", dir))?;
@@ -119,8 +137,11 @@ fn replace(path: &Path, text: &str) -> Result<(), WriteError> {
         let mode = Permissions::from_mode(old.permissions().mode());
         file.as_file().set_permissions(mode).map_err(failed("set the mode of", path))?;
     }
-    file.write_all(text.as_bytes()).map_err(failed("write", path))?;
+    file.write_all(change.text.as_bytes()).map_err(failed("write", path))?;
     file.as_file().sync_all().map_err(failed("write", path))?;
+    if read(path)? != change.before {
+        return Err(WriteError::Changed { path: path.to_owned() });
+    }
     file.persist(path).map_err(|error| failed("replace", path)(error.error))?;
     File::open(dir).and_then(|dir| dir.sync_all()).map_err(failed("write", dir))
 }
@@ -128,4 +149,37 @@ fn replace(path: &Path, text: &str) -> Result<(), WriteError> {
 fn failed(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> WriteError + use<> {
     let path = path.to_owned();
     move |source| WriteError::Io { what, path, source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn edits() -> Vec<(Source, Vec<Edit>)> {
+        let table: toml_edit::DocumentMut = "command = 'x'".parse().unwrap();
+        vec![(Source::Codex, vec![Edit::Put { name: "a".to_owned(), table: table.as_table().clone() }])]
+    }
+
+    #[test]
+    fn what_another_program_wrote_meanwhile_stays() {
+        let home = tempfile::tempdir().unwrap();
+        let writer = Writer::lock(home.path()).unwrap();
+        let plan = writer.plan(&edits()).unwrap();
+        let path = home.path().join("config.toml");
+        fs::write(&path, "model = 'new'\n").unwrap();
+        assert!(matches!(writer.write(plan), Err(WriteError::Changed { .. })));
+        assert_eq!(fs::read_to_string(path).unwrap(), "model = 'new'\n");
+        let left = fs::read_dir(home.path()).unwrap().count();
+        assert_eq!(left, 2, "the file and the state directory");
+    }
+
+    #[test]
+    fn a_link_that_leads_nowhere_yet_stays_a_link() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("config.toml");
+        std::os::unix::fs::symlink("kept.toml", &path).unwrap();
+        Writer::lock(home.path()).unwrap().edit(&edits()).unwrap();
+        assert!(path.is_symlink());
+        assert!(fs::read_to_string(home.path().join("kept.toml")).unwrap().contains("command"));
+    }
 }

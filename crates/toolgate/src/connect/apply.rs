@@ -12,7 +12,7 @@ use super::journal::{self, Journal, Record, Round, State, digest, sync};
 use super::plan::{Change, Plan, Which, text_of};
 use super::undo::{self, Undo};
 use super::{Client, ConnectError, failed};
-use crate::config::Writer;
+use crate::config::{Writer, followed};
 
 /// One step; after each the process may die.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -249,11 +249,6 @@ fn write(change: &Change) -> Result<(), ConnectError> {
             sync(path.parent().unwrap_or(Path::new(".")))
         }
     }
-}
-
-/// Where a link leads: people keep their settings in a repository.
-fn followed(path: &Path) -> PathBuf {
-    fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
 }
 
 fn aside(path: &Path) -> PathBuf {

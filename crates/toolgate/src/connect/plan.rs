@@ -146,7 +146,8 @@ fn imagined(ask: &Ask<'_>, own: &Change, client: &Change) -> Result<Config, Conn
 }
 
 fn as_file(source: Source, change: &Change) -> config::Change {
-    config::Change { source, path: change.path.clone(), text: change.after.clone().unwrap_or_default() }
+    let text = |text: &Option<String>| text.clone().unwrap_or_default();
+    config::Change { source, path: change.path.clone(), before: text(&change.before), text: text(&change.after) }
 }
 
 pub(super) fn layers(ask: &Ask<'_>) -> Result<Layers, ConnectError> {
