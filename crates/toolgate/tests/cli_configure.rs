@@ -221,7 +221,7 @@ fn what_a_reference_stands_for_is_not_told_when_its_server_cannot_start() {
     lab.0.write("kept", "s3cr3t-of-a-file\n");
     for server in ["a", "b"] {
         let output = lab.run(&["test", server]);
-        assert_eq!(output.status, Some(1), "{output:#?}");
+        assert_ne!(output.status, Some(0), "{output:#?}");
         assert!(!format!("{output:?}").contains("s3cr3t"), "{output:#?}");
         assert!(output.stderr.contains("could not be started"), "{output:#?}");
     }
