@@ -88,7 +88,8 @@ impl User {
 }
 
 fn collect(dir: &Path, found: &mut BTreeMap<PathBuf, Found>) {
-    let ours = |path: &PathBuf| path.ends_with("codex/toolgate") || path.ends_with("codex/log");
+    let own = ["codex/toolgate", "codex/log", "codex/toolgate.lock"];
+    let ours = |path: &PathBuf| own.iter().any(|own| path.ends_with(own));
     let paths = fs::read_dir(dir).expect("a directory").map(|entry| entry.expect("an entry").path());
     for path in paths.filter(|path| !ours(path)) {
         let kind = fs::symlink_metadata(&path).expect("it is there");
