@@ -187,7 +187,7 @@ mod tests {
     #[test]
     fn a_long_word_is_read_to_its_end() {
         let long = "a=b c:d ".repeat(100_000);
-        assert_eq!(mask_words(&[&long]), [long.clone()]);
+        assert_eq!(mask_words(&[&long]).concat(), long);
     }
 
     #[test]

@@ -106,7 +106,8 @@ fn rewritten(text: &str, shown: &str) -> Option<String> {
 fn shown(text: &str, raw: &str, closed: bool) -> Option<String> {
     // A reference is no secret, but its default may be one.
     let reference = text.starts_with("${") && text.ends_with('}') && text.matches('}').count() == 1;
-    if (closed && !text.is_empty() && !(reference && !text.contains(":-"))) || is_token(text) {
+    let harmless = text.is_empty() || (reference && !text.contains(":-"));
+    if (closed && !harmless) || is_token(text) {
         return Some(format!("\"{MASK}\""));
     }
     // Without the quotes, which would be taken for a part of the address.
