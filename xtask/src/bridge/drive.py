@@ -246,7 +246,7 @@ def facts(place):
     yield "events", next((f"`{flag}`" for flag in ("--experimental-json", "--json") if has(flag)), "none")
     yield "`exec review`", "yes" if re.search(r"^  review ", helps[1], re.M) else "in words"
     yield "`--full-auto`", "yes" if has("--full-auto") else "gone"
-    yield "a server of its own", "yes" if re.search(r"^  mcp-server ", helps[0], re.M) else "no"
+    yield "`codex mcp-server`", "yes" if re.search(r"^  mcp-server ", helps[0], re.M) else "no"
 
 
 class Tries:
@@ -457,6 +457,7 @@ class Tries:
             assert result.get("isError") is True, result
             reasons = ("the model could not be reached", "it took longer than")
             assert any(reason in text(result) for reason in reasons), text(result)[:600]
+            assert "Codex said" in text(result), f"it does not say why: {text(result)}"
         finally:
             client.close()
             self.place.provider(self.url)

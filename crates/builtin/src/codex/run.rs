@@ -113,7 +113,12 @@ fn settle(ran: &Ran, told: Told, model: Option<&str>, settings: &Settings) -> Re
     if failed {
         let said = told.error.unwrap_or_else(|| {
             let stderr = ran.stderr.text();
-            if stderr.trim().is_empty() { told.answer.unwrap_or_default() } else { stderr }
+            match ran.ending {
+                // Its time was over, and nothing was wrong: what it wrote is no reason.
+                Ending::Overdue => String::new(),
+                _ if stderr.trim().is_empty() => told.answer.unwrap_or_default(),
+                _ => stderr,
+            }
         });
         let why = Trouble::of(ran.ending, &said, model, settings.timeout);
         return Err(Setback { why, thread: told.thread });

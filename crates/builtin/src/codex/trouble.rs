@@ -39,7 +39,12 @@ pub enum Trouble {
     /// The thread to resume is not there.
     NoThread(String),
     /// It took too long.
-    Overdue(Duration),
+    Overdue {
+        /// Longer than this.
+        limit: Duration,
+        /// What Codex had to complain of last, if anything.
+        said: String,
+    },
     /// Something else.
     Failed(String),
     /// Too many calls wait.
@@ -54,7 +59,7 @@ impl Trouble {
     /// What a run that ended like this means; `said` is what it said, `model` which model was asked for.
     pub fn of(ending: Ending, said: &str, model: Option<&str>, limit: Duration) -> Self {
         match ending {
-            Ending::Overdue => return Self::Overdue(limit),
+            Ending::Overdue => return Self::Overdue { limit, said: quote(said) },
             Ending::Stopped => return Self::Stopped,
             Ending::NotStarted(errno) => {
                 return Self::NoCli(format!("it cannot be started: {}", std::io::Error::from_raw_os_error(errno)));
@@ -117,10 +122,11 @@ impl Trouble {
             Self::NoThread(said) => {
                 format!("Failed to execute codex command: the conversation is gone. Codex said: {said}")
             }
-            Self::Overdue(limit) => format!(
+            Self::Overdue { limit, said } => format!(
                 "Failed to execute codex command: it took longer than {} s and was ended (`timeout_sec` of `[codex]`, \
-                 CODEX_TOOL_TIMEOUT_MS)",
-                limit.as_secs_f64()
+                 CODEX_TOOL_TIMEOUT_MS){}",
+                limit.as_secs_f64(),
+                if said.is_empty() { String::new() } else { format!(". The last that Codex said: {said}") }
             ),
             Self::Failed(why) => format!("Failed to execute codex command: {why}"),
             Self::Busy(waiting) => {
@@ -221,6 +227,13 @@ mod tests {
         );
         check("", "Failed to execute codex command: it exited with code 1");
         check("boom", "Failed to execute codex command: it exited with code 1: boom");
+    }
+
+    #[test]
+    fn a_run_that_took_too_long_says_what_it_waited_for() {
+        let text = |said| Trouble::of(Ending::Overdue, said, None, Duration::from_millis(1500)).text(None);
+        assert!(text("").ends_with("CODEX_TOOL_TIMEOUT_MS)"), "{}", text(""));
+        assert!(text("Reconnecting... waiting for network").ends_with("said: Reconnecting... waiting for network"));
     }
 
     #[test]
