@@ -92,9 +92,11 @@ enum Serves {
 
 impl Serves {
     fn of(args: &[String]) -> Self {
-        let has = |option: &str| args.iter().any(|arg| arg.split('=').next() == Some(option));
+        let words = || args.iter().flat_map(|arg| arg.split('='));
+        let has = |option: &str| words().any(|word| word == option);
+        let less = has("--profile") && !(has("gateway") || has("all"));
         match args {
-            [mcp, serve, ..] if mcp == "mcp" && serve == "serve" => match (has("--only"), has("--profile")) {
+            [mcp, serve, ..] if mcp == "mcp" && serve == "serve" => match (has("--only"), less) {
                 (true, _) => Self::One,
                 (false, true) => Self::Other,
                 (false, false) => Self::All,

@@ -535,6 +535,7 @@ fn a_gate_that_serves_less_than_all_takes_nobodys_place() {
         assert_eq!(home.text(Client::Cursor), text);
     };
     check(r#"["mcp", "serve"]"#, &["mine"]);
+    check(r#"["mcp", "serve", "--profile=gateway"]"#, &["mine"]);
     check(r#"["mcp", "serve", "--only", "other"]"#, &["mine", "files"]);
     check(r#"["mcp", "serve", "--only=other"]"#, &["mine", "files"]);
     check(r#"["mcp", "serve", "--profile", "bridge"]"#, &["mine", "toolgate"]);
