@@ -17,7 +17,7 @@ fn added(home: &Home, args: &[&str]) -> String {
 #[test]
 fn one_that_lets_us_in_says_how_many_tools_it_has() {
     let (setup, home) = (Setup::new(), Home::new());
-    let up = Up::start(&setup, &[]);
+    let up = Up::start(&setup, &["--profile", "gateway"]);
     let header = format!("Authorization={}", up.bearer());
     let text = added(&home, &["web", up.url(), &header, "X-Team=blue and green"]);
     assert_eq!(text, "Added global MCP server 'web'.\nconnected, 0 tools\n", "a gate without servers");

@@ -32,7 +32,7 @@ fn text(result: &Value) -> &str {
 #[test]
 fn a_server_that_hangs_at_start_fails_its_own_calls_in_time() {
     let setup = Setup::new().server("good", &[], "").server("bad", &["--hang-at-start"], "startup_timeout_sec = 1.5");
-    let mut client = setup.client(&[]);
+    let mut client = setup.client(&["--profile", "gateway"]);
     let tools = names(&client.request("tools/list", &json!({})).result());
     assert!(tools.iter().all(|name| name.starts_with("good__")) && !tools.is_empty(), "{tools:?}");
     good_works(&mut client);

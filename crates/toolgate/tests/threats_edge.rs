@@ -190,9 +190,9 @@ fn say_everything(talk: &mut Talk<'_>) {
         talk.call(tool, arguments);
     }
     let (tool, uri) = (talk.hunt.plant("the name of a tool that is not"), talk.hunt.plant("a uri that is not"));
-    // The answer tells the client its own word, so it is not looked at; the record is.
+    // The answers tell the client its own words, so they are not looked at; the record is.
     talk.client.call(&format!("fx__{tool}"), &json!({}));
-    talk.ask("resources/read", &json!({"uri": format!("nothing://{uri}")}));
+    talk.client.request("resources/read", &json!({"uri": format!("nothing://{uri}")}));
     talk.ask("resources/read", &json!({"uri": "fixture://text"}));
     talk.ask("prompts/get", &json!({"name": "fx__plain"}));
     talk.ask("tools/call", &json!({"name": "dead__x", "arguments": {}}));

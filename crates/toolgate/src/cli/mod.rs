@@ -236,7 +236,7 @@ struct Hoisted {
     rest: Vec<OsString>,
 }
 
-/// What `mcp serve --profile` means by itself.
+/// What `--profile` means by itself to `mcp serve` and `up`.
 const SERVED: [&str; 4] = ["gateway", "workspace", "bridge", "all"];
 
 impl Hoisted {
@@ -282,7 +282,7 @@ impl Hoisted {
     }
 
     fn is_served(&self, value: &str) -> bool {
-        SERVED.contains(&value) && self.rest.iter().any(|word| word == "serve")
+        SERVED.contains(&value) && self.rest.iter().any(|word| word == "serve" || word == "up")
     }
 }
 

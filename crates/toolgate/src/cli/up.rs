@@ -19,6 +19,7 @@ use gate::Code;
 #[command(after_help = "Examples:
   toolgate up
   toolgate up --listen 127.0.0.1:7420
+  toolgate up --profile gateway
   curl -s http://127.0.0.1:7420/readyz
 
 Endpoints: /mcp shows all servers as one, /mcp/NAME one server under its bare tool names; /healthz and
@@ -32,13 +33,16 @@ pub struct UpArgs {
     /// Ask for no token. Possible on a loopback address alone: everybody on this machine can then use your servers.
     #[arg(long)]
     no_auth: bool,
+    /// What to serve [default: `gate.profile` of toolgate.toml, else all].
+    #[arg(long, value_enum)]
+    profile: Option<serve::ProfileArg>,
 }
 
 /// Serves until somebody asks us to end.
 pub fn run(args: &UpArgs, cx: &Context) -> Result<(), Failure> {
     let config = cx.config()?;
     let listen = args.listen.unwrap_or(config.gate.listen);
-    let served = serve::profile(None, wire::Manner::default(), &config, &cx.env)?;
+    let served = serve::profile(args.profile, wire::Manner::default(), &config, &cx.env)?;
     wire::start_logging(&cx.env, &cx.home, Log::File);
     let token = token(args.no_auth, listen, cx)?;
     runtime::block_on(async {

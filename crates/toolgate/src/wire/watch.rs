@@ -210,11 +210,11 @@ mod tests {
         })
         .await;
         check("gone", &["there"], |dir| fs::remove_file(dir.join("there")).expect("removed")).await;
-        check("come", &["later"], |dir| fs::write(dir.join("later"), "").expect("written")).await;
+        check("come", &["later"], |dir| fs::write(dir.join("later"), "one").expect("written")).await;
         check("behind a link", &["link"], |dir| fs::write(dir.join("other/far"), "two").expect("written")).await;
         check("in a directory that comes", &["deep/down/file"], |dir| {
             fs::create_dir_all(dir.join("deep/down")).expect("made");
-            fs::write(dir.join("deep/down/file"), "").expect("written");
+            fs::write(dir.join("deep/down/file"), "one").expect("written");
         })
         .await;
         check("writable by others", &["there"], |dir| {
