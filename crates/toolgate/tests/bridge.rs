@@ -2,83 +2,14 @@
 
 mod common;
 
+use common::bridge::{Bridge, MARKED, arguments, failed, is_thread, text};
+use common::names;
 use common::real::Peers;
-use common::{Setup, names};
 use serde_json::{Value, json};
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
-use testkit::client::{Client, Message};
 use testkit::model::{Model, Turn};
 use testkit::wait;
-
-/// Lets the CLI be found among the survivors: it gets no variable that is not named.
-const MARKED: &str = "[codex]\nenv_vars = [\"TESTKIT_MARK\"]\n";
-
-/// A home with the fake CLI.
-struct Bridge {
-    setup: Setup,
-    program: String,
-}
-
-impl Bridge {
-    fn new(how: &Value) -> Self {
-        Self::with("", how)
-    }
-
-    /// With text for toolgate.toml.
-    fn with(toml: &str, how: &Value) -> Self {
-        let setup = Setup::new().top(toml);
-        let program = setup.home.write("bin-codex", include_str!("data/fake_codex.py"));
-        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).expect("ours");
-        let bridge = Self { program: program.display().to_string(), setup };
-        bridge.behaves(how);
-        bridge
-    }
-
-    fn behaves(&self, how: &Value) {
-        self.setup.home.write("fake.json", how.to_string());
-    }
-
-    fn client_with(&self, env: &[(&str, &str)]) -> Client {
-        let mut client = self.started(&[], env);
-        client.initialize("2025-11-25", &json!({}));
-        client
-    }
-
-    fn started(&self, flags: &[&str], env: &[(&str, &str)]) -> Client {
-        let args = [&["mcp", "serve", "--profile", "bridge"], flags].concat();
-        let mut command = self.setup.home.command(common::TOOLGATE, args);
-        command.env("CODEX_BIN", &self.program).envs(env.iter().copied());
-        Client::spawn(command).patient(Duration::from_secs(60))
-    }
-
-    fn client(&self) -> Client {
-        self.client_with(&[])
-    }
-
-    /// What the CLI was started with, but for questions about itself.
-    fn runs(&self) -> Vec<Value> {
-        let text = std::fs::read_to_string(self.setup.home.codex().join("fake.log")).unwrap_or_default();
-        let all = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        all.filter(|run| run.get("prompt").is_some()).collect()
-    }
-}
-
-fn arguments(run: &Value) -> String {
-    let words: Vec<_> = run["args"].as_array().expect("a list").iter().filter_map(Value::as_str).collect();
-    words.join(" ")
-}
-
-fn text(answer: &Message) -> String {
-    let result = answer.result();
-    result["content"][0]["text"].as_str().unwrap_or_else(|| panic!("{result}")).to_owned()
-}
-
-fn failed(answer: &Message, expected: &str) {
-    let result = answer.result();
-    assert_eq!(result["isError"], true, "{result}");
-    assert!(text(answer).contains(expected), "{result}");
-}
 
 #[test]
 fn the_documented_tools_are_offered_with_their_annotations() {
@@ -117,7 +48,7 @@ fn a_prompt_is_run_and_answered() {
     assert_eq!(text(&answer), "answer to: --help");
     let result = answer.result();
     let meta = &result["content"][0]["_meta"];
-    assert!(meta["threadId"].as_str().expect("a thread").starts_with("th_"), "{result}");
+    assert!(is_thread(&meta["threadId"]), "{result}");
     assert_eq!((&meta["model"], meta.get("sessionId")), (&json!("gpt-5.2-codex"), None));
     assert_eq!(result.get("structuredContent"), None);
     let run = &bridge.runs()[0];
@@ -210,7 +141,7 @@ fn a_cli_of_the_first_releases_is_driven_too() {
     let mut client = bridge.client();
     let answer = client.call("codex", &json!({"prompt": "session id: evil", "sessionId": "s"}));
     assert_eq!(text(&answer), "answer to: session id: evil");
-    assert!(answer.result()["content"][0]["_meta"]["threadId"].as_str().expect("a thread").starts_with("th_"));
+    assert!(is_thread(&answer.result()["content"][0]["_meta"]["threadId"]));
     let review = client.call("review", &json!({"commit": "abc", "title": "T"}));
     assert_eq!(review.result()["content"][0]["_meta"], json!({"model": "gpt-5.2-codex", "commit": "abc"}));
     let run = bridge.runs().pop().expect("a run");
@@ -427,7 +358,7 @@ fn a_host_of_the_server_that_codex_had_goes_on_unchanged() {
     bridge.behaves(&json!({"mode": "model"}));
     let failed = host.call("codex", &json!({"prompt": "bad", "cwd": work})).result();
     assert_eq!(failed["isError"], true, "{failed}");
-    assert!(failed["structuredContent"]["threadId"].as_str().expect("a thread").starts_with("th_"), "{failed}");
+    assert!(is_thread(&failed["structuredContent"]["threadId"]), "{failed}");
     assert_eq!(failed["structuredContent"]["content"], failed["content"][0]["text"]);
     let wrong = host.call("codex", &json!({})).result();
     assert_eq!(wrong["isError"], true, "{wrong}");

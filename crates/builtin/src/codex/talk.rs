@@ -339,7 +339,12 @@ impl Talked {
 }
 
 fn answered(text: &str, facts: Map<String, Value>, remark: Option<&str>, structured: bool) -> Answer {
-    let structure = structured.then(|| Value::Object(facts.clone()));
+    // With the answer: some clients show nothing but this.
+    let structure = structured.then(|| {
+        let mut all = facts.clone();
+        note(&mut all, "content", Some(text));
+        Value::Object(all)
+    });
     told(text, &facts, remark, structure)
 }
 

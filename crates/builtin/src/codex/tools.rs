@@ -153,17 +153,27 @@ impl Tool {
                 "properties": {"threadId": text(), "content": text()},
                 "required": ["threadId", "content"],
             })),
-            (Self::Codex, Contract::Documented { structured: true }) => Some(json!({
-                "type": "object",
-                "properties": {"threadId": text(), "model": text(), "sessionId": text(), "callbackUri": text()},
-            })),
-            (Self::Review, Contract::Documented { structured: true }) => Some(json!({
-                "type": "object",
-                "properties": {"model": text(), "base": text(), "commit": text()},
-            })),
+            (Self::Codex, Contract::Documented { structured: true }) => {
+                Some(facts(&["threadId", "model", "sessionId", "callbackUri"]))
+            }
+            (Self::Review, Contract::Documented { structured: true }) => Some(facts(&["model", "base", "commit"])),
+            (Self::Search, Contract::Documented { structured: true }) => {
+                let mut schema = facts(&["query", "searchDepth", "timestamp"]);
+                schema["properties"]["numResults"] = json!({"type": "integer"});
+                Some(schema)
+            }
             _ => None,
         }
     }
+}
+
+/// What is told beside the answer, and the answer: some clients show nothing else.
+fn facts(keys: &[&str]) -> Value {
+    let mut schema = json!({"type": "object", "properties": {"content": {"type": "string"}}});
+    for key in keys {
+        schema["properties"][key] = json!({"type": "string"});
+    }
+    schema
 }
 
 fn text(description: &str) -> Value {

@@ -2,6 +2,7 @@
 
 #![expect(dead_code, reason = "each test program uses its own part of this")]
 
+pub mod bridge;
 pub mod real;
 pub mod replay;
 pub mod up;
