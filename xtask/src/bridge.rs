@@ -3,6 +3,8 @@
 //!
 //! What is tried stands in `bridge/drive.py`, which does it with one CLI and says what held.
 
+pub(crate) mod defects;
+
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};

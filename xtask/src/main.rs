@@ -23,6 +23,8 @@ enum Chore {
     Bench(bench::Flags),
     /// Drive real Codex CLIs of many releases with a model on this machine; writes a table.
     Bridge(bridge::Flags),
+    /// Try the server whose place toolgate takes with the tests for its defects; writes what was seen.
+    BridgeDefects(bridge::defects::Flags),
     /// Run the official MCP conformance suite against the fixture, directly or through toolgate.
     Conform(conform::Flags),
     /// Write what the program says of itself: the command line's reference and the plugin for Claude Code.
@@ -47,6 +49,7 @@ fn main() -> ExitCode {
     let outcome = match Chore::parse() {
         Chore::Bench(flags) => bench::run(&flags),
         Chore::Bridge(flags) => bridge::run(&flags),
+        Chore::BridgeDefects(flags) => bridge::defects::run(&flags),
         Chore::Conform(flags) => conform::run(&flags),
         Chore::Docs(flags) => docs::run(&flags),
         Chore::Peers(flags) => peers::run(&flags),
