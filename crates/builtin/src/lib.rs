@@ -8,6 +8,7 @@ pub mod child;
 pub mod codex;
 mod definition;
 mod given;
+pub mod handlers;
 mod news;
 mod results;
 mod tools;

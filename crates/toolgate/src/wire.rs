@@ -7,6 +7,7 @@ mod bridge;
 mod budget;
 mod doors;
 mod govern;
+mod handlers;
 mod known;
 mod live;
 mod logging;
@@ -149,7 +150,7 @@ fn build_all(
     let world = Arc::new(upstream::World {
         catalog: catalog.clone(),
         hub: hub.clone(),
-        helper: sandbox::Helper { exe: PathBuf::from("/proc/self/exe"), argument: crate::SUPERVISE },
+        helper: helper(),
         clock: Arc::new(System),
         notes: gate::Notes { ledger: ledger.clone(), clock: Arc::new(System), ids: Arc::new(System) },
         state_dir: config.state_dir(),
@@ -181,6 +182,11 @@ fn build_all(
     let (config, env, selection) = (config.clone(), env.clone(), selection.clone());
     let parts = live::Parts { gate: gate.clone(), world, env, selection, fixed, config, links, secrets };
     Ok(House { gate, live: Arc::new(Live::new(parts)), left_out, budgets, tasks, ends })
+}
+
+/// This program, as what starts and bounds all others.
+fn helper() -> sandbox::Helper {
+    sandbox::Helper { exe: PathBuf::from("/proc/self/exe"), argument: crate::SUPERVISE }
 }
 
 /// The record, for a command that has something to add to it.

@@ -121,6 +121,65 @@ fn a_file_may_say_how_its_server_is_reached_too() {
     assert_eq!(lab.json(&["get", "custom-tools", "--json"])["transport"]["type"], "stdio");
 }
 
+/// Tools with programs, in the file of a server.
+fn handlers() -> String {
+    let parameters = json!({"text": "string"});
+    let tool = |name: &str, exec: &[&str]| json!({"name": name, "parameters": parameters, "exec": exec});
+    let tools = [
+        tool("say", &["printf", "%s|%s", "--", "{{text}}"]),
+        tool("fail", &["sh", "-c", "echo out; echo \"$1\" >&2; exit 3", "sh", "{{text}}"]),
+        tool("reach", &["sh", "-c", "echo x > \"$1\"", "sh", "{{text}}"]),
+        json!({"name": "bare", "parameters": parameters}),
+    ];
+    json!({"name": "mine", "version": "2.1", "tools": tools, "env": {"GREETING": "hi"}}).to_string()
+}
+
+#[test]
+fn a_tool_with_a_program_is_called_in_a_sandbox() {
+    let lab = Lab::new(&[("mine.json", &handlers())]);
+    let added = lab.ok(&["add", "mine", "mine.json"]);
+    assert!(added.stderr.contains("will run: say: printf"), "{added:#?}");
+    let call = |tool: &str, text: &str| {
+        let args = json!({"text": text}).to_string();
+        let unasked = "mcp_servers.mine.default_tools_approval_mode=approve";
+        lab.run(&["call", &format!("mine__{tool}"), "--args", &args, "-c", unasked])
+    };
+    let said = call("say", "a b; $(id) 'c'");
+    assert_eq!((said.status, said.stdout.as_str()), (Some(0), "--|a b; $(id) 'c'\n"), "{said:#?}");
+    let failed = call("fail", "why");
+    assert_ne!(failed.status, Some(0));
+    assert!(failed.stdout.contains("out\nwhy\n[it exited with code 3]"), "{failed:#?}");
+    let target = lab.0.work().join("written");
+    let reached = call("reach", target.to_str().unwrap());
+    assert!(reached.status != Some(0) && !target.exists(), "{reached:#?}");
+    let option = call("say", "-n");
+    assert_eq!(option.stdout, "--|-n\n", "behind `--` it is no option: {option:#?}");
+    let bare = call("bare", "x");
+    assert!(bare.stdout.contains("declared and has no `exec`"), "{bare:#?}");
+    let test = lab.ok(&["test", "mine"]);
+    assert!(test.stdout.contains("4 tools") && test.stdout.contains("as declared"), "{test:#?}");
+    assert_eq!(lab.json(&["get", "mine", "--json"])["transport"]["type"], "handlers");
+    let record = lab.0.cmd(TOOLGATE, ["audit", "query", "--json"]).run();
+    let calls: Vec<Value> = serde_json::from_str(&record.stdout).unwrap();
+    assert!(calls.iter().all(|call| call["event"]["sandbox"] == "S4") && calls.len() == 5, "{calls:#?}");
+}
+
+#[test]
+fn a_program_that_a_caller_could_choose_is_refused() {
+    for (exec, why) in [
+        (json!(["{{text}}"]), "the program may not depend on an argument"),
+        (json!(["x", "{{other}}"]), "`{{other}}` is none of the tool's parameters"),
+        (json!([]), "it names no program"),
+    ] {
+        let file = json!({"tools": [{"name": "t", "parameters": {"text": "string"}, "exec": exec}]});
+        let lab = Lab::new(&[("wrong.json", &file.to_string())]);
+        let output = lab.run(&["add", "wrong", "wrong.json"]);
+        assert_ne!(output.status, Some(0), "{exec}");
+        assert!(output.stderr.contains(why), "{output:#?}");
+        assert!(!lab.0.codex().join("toolgate.toml").exists());
+    }
+}
+
 #[test]
 fn a_wrong_file_is_refused_with_the_place() {
     let wrong = CUSTOM.replace("\"database\": \"string\"", "\"database\": \"strng\"");

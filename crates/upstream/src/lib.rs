@@ -42,7 +42,7 @@ mod upstream;
 
 pub use catalog_file::{forget_catalog, load_catalog};
 pub use lifecycle::{LinkState, Toolset};
-pub use options::{ClientInfo, HttpOptions, Options, Protocol, Root, StdioOptions, Transport, World};
+pub use options::{ClientInfo, HttpOptions, Options, Protocol, Root, StdioOptions, Transport, WithinOptions, World};
 pub use probe::{Probe, Probed};
 pub use seen::{last_answer, last_seen};
 pub use status::at_rest;

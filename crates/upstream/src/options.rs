@@ -5,8 +5,10 @@ use gate::ports::Clock;
 use gate::{Catalog, Hub, Secret, ServerName};
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::io::DuplexStream;
 use tokio_util::task::TaskTracker;
 
 /// One server's settings, resolved.
@@ -45,6 +47,34 @@ pub enum Transport {
     Stdio(StdioOptions),
     /// An HTTP endpoint.
     Http(HttpOptions),
+    /// A server inside this process.
+    Within(WithinOptions),
+}
+
+/// What serves the other end of a stream, until that is closed or the future is dropped.
+pub type Serve = Arc<dyn Fn(DuplexStream) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
+
+/// A server inside this process.
+#[derive(Clone)]
+pub struct WithinOptions {
+    /// The server.
+    pub serve: Serve,
+    /// Names its settings: two servers of the same digest are the same.
+    pub digest: String,
+    /// The level that holds what it runs.
+    pub sandbox: String,
+}
+
+impl PartialEq for WithinOptions {
+    fn eq(&self, other: &Self) -> bool {
+        self.digest == other.digest
+    }
+}
+
+impl std::fmt::Debug for WithinOptions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("WithinOptions").field("digest", &self.digest).finish_non_exhaustive()
+    }
 }
 
 /// A child process.

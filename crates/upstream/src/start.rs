@@ -5,10 +5,10 @@ use crate::http_auth::{self, Door, Keys};
 use crate::http_link::{self, HttpLink};
 use crate::http_stream;
 use crate::incoming::Via;
-use crate::options::{HttpOptions, Protocol, StdioOptions, Transport};
+use crate::options::{HttpOptions, Protocol, StdioOptions, Transport, WithinOptions};
 use crate::outgoing;
 use crate::session::{Carrier, Peer, Session, Trouble};
-use crate::stdio_link::{self, NEWS, Process};
+use crate::stdio_link::{self, NEWS, Process, Streams};
 use crate::supervisor::Shared;
 use bytes::Bytes;
 use gate::{Code, Fault};
@@ -26,6 +26,8 @@ const PROBE: Duration = Duration::from_secs(3);
 const FALLBACK: Duration = Duration::from_secs(5);
 /// How long a server may take to look at the roots it was told.
 const ROOTS: Duration = Duration::from_millis(100);
+/// Bytes on the way to or from a server inside this process.
+const PIPE: usize = 64 << 10;
 /// What we can be asked, as far as one of our callers can. Fixed for a whole conversation, so it is all there is.
 const CAPABILITIES: &str = r#"{"roots":{},"sampling":{},"elicitation":{"form":{},"url":{}}}"#;
 
@@ -33,20 +35,26 @@ const CAPABILITIES: &str = r#"{"roots":{},"sampling":{},"elicitation":{"form":{}
 pub(crate) struct Live {
     pub session: Arc<Session>,
     process: Option<Process>,
+    /// Of a server inside this process.
+    streams: Option<Streams>,
     /// Ends the tasks that serve the conversation.
     _reading: Option<DropGuard>,
 }
 
 impl Live {
     fn new(session: Arc<Session>) -> Self {
-        Self { session, process: None, _reading: None }
+        Self { session, process: None, streams: None, _reading: None }
     }
 
     /// Returns when what it runs on has ended. Over HTTP nothing does.
     pub async fn ended(&mut self, shared: &Shared) -> Fault {
-        match &mut self.process {
-            Some(process) => process.ended(shared).await,
-            None => std::future::pending().await,
+        match (&mut self.process, &mut self.streams) {
+            (Some(process), _) => process.ended(shared).await,
+            (None, Some(streams)) => {
+                streams.ended().await;
+                shared.faults.died("closed its output")
+            }
+            (None, None) => std::future::pending().await,
         }
     }
 
@@ -69,6 +77,7 @@ pub(crate) async fn open(shared: &Arc<Shared>) -> Result<Live, Fault> {
         match &shared.options.transport {
             Transport::Stdio(options) => open_stdio(shared, options).await,
             Transport::Http(options) => open_http(shared, options).await,
+            Transport::Within(server) => open_within(shared, server).await,
         }
     };
     let method = if shared.options.protocol == Protocol::Modern { "server/discover" } else { "initialize" };
@@ -186,6 +195,17 @@ fn no_era(session: &Session) -> Unmet {
     let hint = format!("`protocol = \"auto\"` of [mcp_servers.{}] lets it choose", options.name);
     let hint = (options.protocol != Protocol::Auto).then_some(hint);
     Unmet::Refused { status: None, fault: Fault { hint, ..fault } }
+}
+
+/// A server inside this process ends when the conversation does.
+async fn open_within(shared: &Arc<Shared>, server: &WithinOptions) -> Result<Live, Fault> {
+    let (ours, theirs) = tokio::io::duplex(PIPE);
+    let (reader, writer) = tokio::io::split(ours);
+    let (session, streams) = stdio_link::converse(shared, reader, writer);
+    shared.world.tasks.spawn(streams.closing.clone().run_until_cancelled_owned((server.serve)(theirs)));
+    let live = Live { streams: Some(streams), ..Live::new(session.clone()) };
+    initialize(&session).await.map_err(Unmet::into_fault)?;
+    Ok(live)
 }
 
 async fn open_http(shared: &Arc<Shared>, options: &HttpOptions) -> Result<Live, Fault> {

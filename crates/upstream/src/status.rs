@@ -22,7 +22,7 @@ pub fn at_rest(state_dir: &Path, options: &Options, masks: &Masks) -> Status {
     let faults = Faults(options.name.clone());
     let fault = match &options.transport {
         Transport::Stdio(child) => stdio_link::program(child, &faults).err(),
-        Transport::Http(_) => None,
+        Transport::Http(_) | Transport::Within(_) => None,
     };
     let state = fault.as_ref().map_or(State::NotStarted, |fault| fault.state);
     let status = known(options, catalog_file::load_catalog(state_dir, &[options]).pop().map(|(_, offer)| offer), masks);
@@ -108,6 +108,7 @@ fn known(options: &Options, offer: Option<Arc<Offer>>, masks: &Masks) -> Status 
 fn demanded(transport: &Transport) -> Option<String> {
     match transport {
         Transport::Stdio(child) => child.profile.as_ref().map(|profile| profile.level.to_string()),
+        Transport::Within(server) => Some(server.sandbox.clone()),
         Transport::Http(_) => None,
     }
 }
@@ -126,7 +127,7 @@ fn auth(transport: &Transport) -> Auth {
     let has_token =
         |http: &HttpOptions| http.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("authorization"));
     match transport {
-        Transport::Stdio(_) => Auth::Unsupported,
+        Transport::Stdio(_) | Transport::Within(_) => Auth::Unsupported,
         Transport::Http(http) if has_token(http) => Auth::BearerToken,
         Transport::Http(HttpOptions { oauth: Some(tokens), .. }) if tokens.any() => {
             if tokens.good() {

@@ -26,15 +26,15 @@ const GRACE: Duration = Duration::from_secs(3);
 /// How long the other half of the news of a child's end is waited for.
 pub(crate) const NEWS: Duration = Duration::from_millis(250);
 
-/// The streams of a child.
-struct Streams {
-    closing: CancellationToken,
+/// The streams of a conversation.
+pub(crate) struct Streams {
+    pub closing: CancellationToken,
     ended: oneshot::Receiver<()>,
     over: bool,
 }
 
 /// A conversation over two streams, with its reader and writer running.
-fn converse<R, W>(shared: &Arc<Shared>, reader: R, writer: W) -> (Arc<Session>, Streams)
+pub(crate) fn converse<R, W>(shared: &Arc<Shared>, reader: R, writer: W) -> (Arc<Session>, Streams)
 where
     R: AsyncRead + Unpin + Send + 'static,
     W: AsyncWrite + Unpin + Send + 'static,
@@ -60,7 +60,7 @@ where
 
 impl Streams {
     /// Returns once nothing more will come.
-    async fn ended(&mut self) {
+    pub async fn ended(&mut self) {
         if !self.over {
             // The sender is dropped, never used.
             let _ = (&mut self.ended).await;

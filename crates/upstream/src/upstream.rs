@@ -1,7 +1,7 @@
 //! The handle to one server: what the gate calls.
 
 use crate::lifecycle::{Event, LinkState};
-use crate::options::{Options, World};
+use crate::options::{Options, Transport, World};
 use crate::probe::{Probe, Probed};
 use crate::session::{Session, Signals, Trouble, error_code, said, wire};
 use crate::status;
@@ -293,7 +293,11 @@ impl Source for Upstream {
     }
 
     fn bounds(&self) -> Option<Arc<str>> {
-        self.shared.bounds.load_full().map(|bounds| (*bounds).clone())
+        match &self.shared.options.transport {
+            // It has no process of its own; what holds those it runs is settled beforehand.
+            Transport::Within(server) => Some(server.sandbox.as_str().into()),
+            _ => self.shared.bounds.load_full().map(|bounds| (*bounds).clone()),
+        }
     }
 
     fn start(&self, _leave: StartPermit) {

@@ -185,12 +185,17 @@ fn announce(args: &AddArgs, server: &Server, cx: &Context) {
     }
     let reach = Shown { secrets: false, env: &cx.env }.reach(server);
     let what = match &server.transport {
-        Transport::Stdio(_) => "will run",
+        Transport::Stdio(_) | Transport::Handlers(_) => "will run",
         Transport::Http(_) => "will connect to",
         Transport::Declared => return declared(server, cx),
     };
     cx.ui.status(&format!("{what}: {reach}"));
-    cx.ui.status("it gets what your agent sends to its tools; a command also has all your rights");
+    cx.ui.status(match &server.transport {
+        Transport::Handlers(_) => {
+            "once for each call, in a sandbox; see `[mcp_servers.NAME.sandbox]` for what it may reach"
+        }
+        _ => "it gets what your agent sends to its tools; a command also has all your rights",
+    });
     if let Some(hint) = super::show::known_pitfall(server) {
         cx.ui.hint(hint);
     }
@@ -268,6 +273,7 @@ impl Plan {
     /// them so keep them. Codex knows neither the old SSE transport nor references.
     fn home(&self, args: &AddArgs, draft: &Draft, server: &Server, old: Option<&Server>) -> Source {
         let sse = matches!(&server.transport, Transport::Http(Http { sse: true, .. }));
+        let no_server = matches!(server.transport, Transport::Declared | Transport::Handlers(_));
         let old = old.map(|old| old.origin.source);
         let address = old.is_none() && self.json_there && args.address().is_some();
         match old {
@@ -275,7 +281,7 @@ impl Plan {
             _ if args.gate_only => Source::Toolgate,
             Some(home @ (Source::Json | Source::Toolgate)) => home,
             _ if address => Source::Json,
-            _ if sse || server.transport == Transport::Declared || draft.has_references() => Source::Toolgate,
+            _ if sse || no_server || draft.has_references() => Source::Toolgate,
             _ => Source::Codex,
         }
     }

@@ -80,6 +80,7 @@ mod tests {
             name: name.to_owned(),
             description: None,
             input_schema: r#"{"type":"object","required":["a"]}"#.to_owned(),
+            exec: None,
         };
         let same: &[u8] = br#"{"name":"same","description":"x","inputSchema":{"required":["a"],"type":"object"}}"#;
         let other: &[u8] = br#"{"name":"other","inputSchema":{"type":"object"}}"#;

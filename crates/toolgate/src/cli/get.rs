@@ -124,6 +124,12 @@ impl One<'_> {
             Transport::Declared => {
                 vec![("transport", "declared".to_owned()), ("tools", show::declared(self.server))]
             }
+            Transport::Handlers(stdio) => vec![
+                ("transport", "handlers".to_owned()),
+                ("runs", self.shown.reach(self.server)),
+                ("cwd", dash(stdio.cwd.as_ref().map(|cwd| cwd.display().to_string()).unwrap_or_default())),
+                ("env", self.shown.env(stdio)),
+            ],
             Transport::Http(http) => {
                 let named = http.env_headers.iter().map(|(name, key)| format!("{name}={key}"));
                 let helper = http.headers_helper.as_ref().map(|_| "<redacted>".to_owned());

@@ -188,7 +188,9 @@ impl Report for List<'_> {
         let mut declared = self.columns(&["Name", "Declared Tools"]);
         for server in self.config.servers.values() {
             match &server.transport {
-                Transport::Declared => declared.row(self.row(server, vec![show::declared(server)])),
+                Transport::Declared | Transport::Handlers(_) => {
+                    declared.row(self.row(server, vec![show::declared(server)]))
+                }
                 Transport::Stdio(child) => stdio.row(self.row(server, self.stdio(child))),
                 Transport::Http(address) => {
                     let token = dash(address.bearer_token_env_var.clone().unwrap_or_default());

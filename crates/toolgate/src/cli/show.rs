@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::content::visible;
-use crate::config::{Config, Env, Http, Server, Stdio, Transport, is_reference, mask_urls, mask_words};
+use crate::config::{Config, DeclaredTool, Env, Http, Server, Stdio, Transport, is_reference, mask_urls, mask_words};
 use crate::wire;
 use gate::mask::MASK;
 use gate::state::{Auth, Last, Status};
@@ -84,6 +84,13 @@ impl Shown<'_> {
                 "env_http_headers": (!http.env_headers.is_empty()).then_some(&http.env_headers),
                 "http_headers_helper": http.headers_helper.as_ref().map(|_| "<redacted>"),
             }),
+            Transport::Handlers(stdio) => json!({
+                "type": "handlers",
+                "tools": server.declared.iter().map(|tool| &tool.name).collect::<Vec<_>>(),
+                "env": self.map(&stdio.env),
+                "env_vars": stdio.env_vars,
+                "cwd": stdio.cwd,
+            }),
             Transport::Declared => json!({
                 "type": "declared",
                 "tools": server.declared.iter().map(|tool| &tool.name).collect::<Vec<_>>(),
@@ -114,6 +121,7 @@ impl Shown<'_> {
             }
             Transport::Http(http) => self.url(http),
             Transport::Declared => declared(server),
+            Transport::Handlers(_) => server.declared.iter().filter_map(handler).collect::<Vec<_>>().join("; "),
         }
     }
 }
@@ -207,6 +215,13 @@ pub fn origin(server: &Server) -> String {
         text.push_str(&format!(", shadows {place}"));
     }
     text
+}
+
+/// What is run for a tool, in one line.
+fn handler(tool: &DeclaredTool) -> Option<String> {
+    let words = tool.exec.as_ref()?;
+    let line = shlex::try_join(words.iter().map(String::as_str)).unwrap_or_else(|_| words.join(" "));
+    Some(format!("{}: {line}", tool.name))
 }
 
 /// Well-known servers whose published examples do not work as written.

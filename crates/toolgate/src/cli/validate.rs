@@ -86,6 +86,7 @@ fn transport(server: &Server) -> &'static str {
         Transport::Http(http) if http.sse => "sse",
         Transport::Http(_) => "streamable_http",
         Transport::Declared => "declared",
+        Transport::Handlers(_) => "handlers",
     }
 }
 

@@ -6,6 +6,7 @@ use serde_json::{Map, Value as Json, json};
 use super::fields::{Fields, FromNode};
 use super::node::Node;
 use super::place::{Place, Problem};
+use builtin::handlers::Template;
 
 /// A tool as it was declared.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +17,9 @@ pub struct DeclaredTool {
     pub description: Option<String>,
     /// The JSON Schema of its arguments, an object, as JSON text.
     pub input_schema: String,
+    /// What is run for a call of it: a program and its arguments, in which `{{NAME}}` stands for an argument of the
+    /// call. No shell reads it.
+    pub exec: Option<Vec<String>>,
 }
 
 impl DeclaredTool {
@@ -82,19 +86,11 @@ fn tool(tool: &Json, place: &Place) -> Result<Json, Problem> {
         (None, Some(parameters)) => parameters_schema(parameters, &place.inside("parameters"))?,
         (None, None) => json!({"type": "object", "properties": {}}),
     };
-    if tool.contains_key("exec") {
-        return Err(no_handlers(&place.inside("exec")));
-    }
     let mut declared = Map::from_iter([("name".to_owned(), name.clone())]);
     declared.extend(tool.get("description").map(|text| ("description".to_owned(), text.clone())));
     declared.insert("input_schema".to_owned(), schema.to_string().into());
+    declared.extend(tool.get("exec").map(|words| ("exec".to_owned(), words.clone())));
     Ok(Json::Object(declared))
-}
-
-/// A program for a single tool would look as if it ran, so it is not just ignored.
-fn no_handlers(place: &Place) -> Problem {
-    let problem = Problem::new(place, "`exec`: this version runs no programs for single tools");
-    problem.hint("give a server that has the tool, `command` or `url`")
 }
 
 /// A schema is taken as it is; otherwise each member is a parameter, and all of them are needed.
@@ -150,11 +146,16 @@ impl FromNode for DeclaredTool {
         if !serde_json::from_str::<Json>(&input_schema).is_ok_and(|schema| schema.is_object()) {
             return Err(Problem::new(&schema_place, format!("the schema of the tool `{name}` is no JSON object")));
         }
-        if fields.has("exec") {
-            return Err(no_handlers(&fields.place_of("exec")));
+        let exec_place = fields.place_of("exec");
+        let exec: Option<Vec<String>> = fields.get("exec")?;
+        if let Some(words) = &exec {
+            Template::new(words, &input_schema).map_err(|why| {
+                Problem::new(&exec_place, format!("`exec` of the tool `{name}`: {why}"))
+                    .hint("a program and its arguments, such as [\"psql\", \"-c\", \"{{query}}\"]")
+            })?;
         }
-        fields.finish(&["name", "description", "input_schema"])?;
-        Ok(Self { name, description, input_schema })
+        fields.finish(&["name", "description", "input_schema", "exec"])?;
+        Ok(Self { name, description, input_schema, exec })
     }
 }
 
@@ -201,7 +202,6 @@ mod tests {
             (r#"{"name": "t", "parameters": []}"#, "f.json#/tools/0/parameters: invalid type"),
             (r#"{"parameters": {}}"#, "f.json#/tools/0: `name` is missing"),
             ("1", "f.json#/tools/0: invalid type"),
-            (r#"{"name": "t", "exec": ["x"]}"#, "f.json#/tools/0/exec: `exec`: this version runs no programs"),
         ] {
             let problem = expanded(&format!(r#"{{"tools": [{tool}]}}"#)).unwrap_err().to_string();
             assert!(problem.starts_with(words), "{problem}");

@@ -84,7 +84,7 @@ const PASSED_ON: [&str; 20] = [
 /// The whole environment of a server's child process, sorted by key: the passed-on list, then `env_vars`
 /// (those that are set), then `env`. Empty for a server that is no child process.
 pub fn child_env(server: &Server, env: &Env) -> Vec<(String, String)> {
-    let Transport::Stdio(stdio) = &server.transport else {
+    let (Transport::Stdio(stdio) | Transport::Handlers(stdio)) = &server.transport else {
         return Vec::new();
     };
     let named = stdio.env_vars.iter().map(String::as_str);
@@ -107,7 +107,7 @@ pub fn secrets(server: &Server, env: &Env) -> Vec<Secret> {
     let mut found = Found::default();
     named.iter().for_each(|value| found.add(value));
     match &server.transport {
-        Transport::Stdio(stdio) => found.stdio(stdio, env),
+        Transport::Stdio(stdio) | Transport::Handlers(stdio) => found.stdio(stdio, env),
         Transport::Http(http) => found.http(http, env),
         Transport::Declared => {}
     }

@@ -122,7 +122,7 @@ pub fn identity_line(server: &Server) -> String {
         Transport::Stdio(stdio) => format!("command = {:?}", stdio.command),
         Transport::Http(http) => format!("url = {:?}", http.url.to_string()),
         // No list can allow a server that is none.
-        Transport::Declared => String::new(),
+        Transport::Declared | Transport::Handlers(_) => String::new(),
     };
     format!("[mcp_servers.{:?}]\nidentity = {{ {identity} }}", server.name)
 }

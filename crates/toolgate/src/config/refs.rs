@@ -135,7 +135,7 @@ pub fn variables(server: &Server) -> Vec<String> {
         pieces(text).into_iter().filter_map(name).collect()
     };
     let (texts, mut found): (Vec<&str>, Vec<String>) = match &server.transport {
-        Transport::Stdio(stdio) => {
+        Transport::Stdio(stdio) | Transport::Handlers(stdio) => {
             let values = stdio.env.values().map(Secret::expose);
             let texts = stdio.args.iter().map(String::as_str).chain(values).chain([stdio.command.as_str()]);
             (texts.chain(stdio.cwd.as_ref().and_then(|cwd| cwd.to_str())).collect(), stdio.env_vars.clone())
@@ -234,7 +234,7 @@ impl<'a> Resolving<'a> {
 
     fn server(&mut self, server: &mut Server) -> Result<(), RefError> {
         match &mut server.transport {
-            Transport::Stdio(stdio) => {
+            Transport::Stdio(stdio) | Transport::Handlers(stdio) => {
                 self.replace("command", &mut stdio.command)?;
                 stdio.args.iter_mut().try_for_each(|arg| self.replace("args", arg))?;
                 if let Some(text) = stdio.cwd.as_ref().and_then(|cwd| cwd.to_str()) {

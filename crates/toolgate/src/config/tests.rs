@@ -375,7 +375,7 @@ fn every_key_of_an_http_server_is_read() {
 fn synonyms_are_the_same_settings() {
     let http = |entry: &str| match &one(&read("", &format!("[mcp_servers.h]\n{entry}"), &[])).transport {
         Transport::Http(http) => http.clone(),
-        Transport::Stdio(_) | Transport::Declared => panic!("{entry} is no HTTP server"),
+        Transport::Stdio(_) | Transport::Declared | Transport::Handlers(_) => panic!("{entry} is no HTTP server"),
     };
     let plain = http("url = \"http://h\"\nhttp_headers = { A = \"b\" }");
     for transport in ["transport = \"http\"", "type = \"streamable_http\"", "type = \"streamable-http\""] {
@@ -646,7 +646,7 @@ fn settings_for_a_server_that_is_not_there_suggest_one_that_is() {
 fn command(overrides: &[&str]) -> (String, Vec<String>, bool) {
     match &one(&read("", "", overrides)).transport {
         Transport::Stdio(stdio) => (stdio.command.clone(), stdio.args.clone(), stdio.split),
-        Transport::Http(_) | Transport::Declared => panic!("not a command"),
+        Transport::Http(_) | Transport::Declared | Transport::Handlers(_) => panic!("not a command"),
     }
 }
 

@@ -40,9 +40,14 @@ pub(super) fn read(fields: &mut Fields, declared: &[DeclaredTool], env: &Env) ->
         Some(kind) => kind,
         None if fields.has("command") => Kind::Stdio,
         None if fields.has("url") => Kind::StreamableHttp,
+        None if declared.iter().any(|tool| tool.exec.is_some()) => return handlers(fields).map(Transport::Handlers),
         None if !declared.is_empty() => return alone(fields),
         None => return Err(Problem::new(&place, NO_TRANSPORT).hint("set `command` or `url`")),
     };
+    if let Some(tool) = declared.iter().find(|tool| tool.exec.is_some()) {
+        let message = format!("the tool `{}` has `exec`, and its server is reached in another way", tool.name);
+        return Err(Problem::new(&place, message).hint("a server with `command` or `url` runs its own tools"));
+    }
     refuse_bearer_token(fields, inferred)?;
     if inferred == Kind::Stdio {
         refuse(fields, &HTTP_KEYS, "stdio")?;
@@ -58,6 +63,17 @@ fn alone(fields: &Fields) -> Result<Transport, Problem> {
     refuse(fields, &STDIO_KEYS, "declared tools")?;
     refuse(fields, &HTTP_KEYS, "declared tools")?;
     Ok(Transport::Declared)
+}
+
+/// Declared tools that programs are run for. What is said of the programs holds for all of them.
+fn handlers(fields: &mut Fields) -> Result<Stdio, Problem> {
+    refuse(fields, &["command", "args"], "tools with `exec`")?;
+    refuse(fields, &HTTP_KEYS, "tools with `exec`")?;
+    let cwd = fields.get("cwd")?;
+    let variables = fields.place_of("env");
+    let env: BTreeMap<String, Secret> = fields.or("env", BTreeMap::new())?;
+    check_names(env.keys(), &variables)?;
+    Ok(Stdio { command: String::new(), args: Vec::new(), env, env_vars: env_vars(fields)?, cwd, split: false })
 }
 
 fn refuse(fields: &Fields, keys: &[&str], transport: &str) -> Result<(), Problem> {

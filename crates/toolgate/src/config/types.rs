@@ -188,6 +188,9 @@ pub enum Transport {
     Http(Http),
     /// In no way: its entry declares tools, and that is all there is of it.
     Declared,
+    /// In no way either, but its entry says what to run for a call of its tools. The programs get these variables and
+    /// this directory; `command` and `args` are empty.
+    Handlers(Stdio),
 }
 
 /// A child process that speaks on its standard streams.

@@ -23,6 +23,16 @@ pub(super) fn profile(config: &Config, server: &Server, stdio: &Stdio, bounds: &
     }
 }
 
+/// The profile of the programs that declared tools name.
+pub(super) fn of_handlers(config: &Config, server: &Server, stdio: &Stdio, programs: &[&str], env: &Env) -> Profile {
+    let bounds = server.sandbox.clone().unwrap_or_default();
+    let runtimes = programs.iter().map(|program| Stdio { command: (*program).to_owned(), ..stdio.clone() });
+    let home = env.filled("HOME").map(PathBuf::from);
+    let read: Vec<_> = runtimes.flat_map(|stdio| runtime(server, &stdio, env, home.as_deref())).collect();
+    let profile = profile(config, server, stdio, &bounds, env);
+    Profile { read: profile.read.iter().cloned().chain(read).collect(), ..profile }
+}
+
 /// What nobody but toolgate may see.
 pub(super) fn masked(config: &Config, home: Option<&Path>) -> Vec<PathBuf> {
     let credentials = home.map(credential_paths).unwrap_or_default();

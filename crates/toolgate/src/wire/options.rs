@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
-use super::{Selection, System, bounds};
+use super::{Selection, System, bounds, handlers};
 use crate::config::{self, ApprovalMode, Config, Env, Http, Prefix, Server, Stdio, ToolNames, Transport};
 use crate::ui::Failure;
 use gate::Code;
@@ -100,6 +100,7 @@ pub fn upstream(config: &Config, server: &Server, env: &Env) -> Result<upstream:
     let transport = match &server.transport {
         Transport::Stdio(stdio) => child(config, server, stdio, env),
         Transport::Http(http) => address(config, server, http, env)?,
+        Transport::Handlers(stdio) => handlers::within(config, server, stdio, env, digest(config, server, env)),
         Transport::Declared => return Err(no_transport(server)),
     };
     let limits = mcp::Limits {
@@ -260,7 +261,7 @@ fn digest(config: &Config, server: &Server, env: &Env) -> String {
     };
     add(&config.home.to_string_lossy());
     match &server.transport {
-        Transport::Stdio(stdio) => {
+        Transport::Stdio(stdio) | Transport::Handlers(stdio) => {
             add(&stdio.command);
             stdio.args.iter().for_each(|arg| add(arg));
             add(&format!("{:?}", stdio.cwd));
@@ -279,6 +280,7 @@ fn digest(config: &Config, server: &Server, env: &Env) -> String {
         }
         Transport::Declared => {}
     }
+    server.declared.iter().filter(|tool| tool.exec.is_some()).for_each(|tool| add(&format!("{tool:?}")));
     add(&format!("{:?}", server.protocol));
     server.sandbox.iter().for_each(|bounds| add(&format!("{bounds:?}")));
     digest.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()

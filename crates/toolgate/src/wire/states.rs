@@ -116,7 +116,7 @@ fn unset_token(server: &Server, env: &Env) -> Option<String> {
 pub fn auth(config: &Config, server: &Server, env: &Env) -> Auth {
     let expanded = crate::config::expanded(server, env);
     match &expanded.as_ref().unwrap_or(server).transport {
-        Transport::Stdio(_) | Transport::Declared => Auth::Unsupported,
+        Transport::Stdio(_) | Transport::Declared | Transport::Handlers(_) => Auth::Unsupported,
         Transport::Http(http) if options::has_token(http) => Auth::BearerToken,
         Transport::Http(http) => {
             let now = System.wall_micros() / 1000;

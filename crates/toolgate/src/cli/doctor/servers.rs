@@ -41,6 +41,8 @@ async fn of(patient: &Patient<'_>, server: &Server) -> Vec<Check> {
     match &server.transport {
         Transport::Stdio(stdio) => checks.extend(child(patient, server, stdio).await),
         Transport::Http(http) => checks.push(address(http).await),
+        // Whether their programs are there shows in their state.
+        Transport::Handlers(_) => {}
         Transport::Declared => checks.push(Check::warn("server", status.sentence(), status.next)),
     }
     let pitfall = show::known_pitfall(server).map(|what| Check::warn("settings", what, "correct its entry"));

@@ -146,7 +146,7 @@ impl Facts<'_> {
                 None if !http.headers.is_empty() || !http.env_headers.is_empty() => "; headers of its entry".to_owned(),
                 None => "; no credential in its entry".to_owned(),
             },
-            Transport::Stdio(stdio) => match stdio.env.len() + stdio.env_vars.len() {
+            Transport::Stdio(stdio) | Transport::Handlers(stdio) => match stdio.env.len() + stdio.env_vars.len() {
                 0 => "; no variables beside the common ones".to_owned(),
                 _ => {
                     let names = stdio.env.keys().chain(&stdio.env_vars).map(String::as_str);
@@ -183,6 +183,7 @@ impl Facts<'_> {
         let shown = Shown { secrets: false, env: self.env };
         let rights = match &self.server.transport {
             Transport::Stdio(_) => "; a process with all your rights",
+            Transport::Handlers(_) => "; a program for each call, in a sandbox",
             Transport::Http(_) => "; it gets what is sent to its tools",
             Transport::Declared => "; nothing runs",
         };

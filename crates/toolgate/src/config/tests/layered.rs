@@ -30,7 +30,7 @@ fn read(home: &TempDir, profile: Option<&str>) -> Config {
 fn url(config: &Config, name: &str) -> String {
     match &config.servers[name].transport {
         Transport::Http(http) => http.url.expose().to_owned(),
-        Transport::Stdio(_) | Transport::Declared => panic!("not an address"),
+        Transport::Stdio(_) | Transport::Declared | Transport::Handlers(_) => panic!("not an address"),
     }
 }
 
