@@ -24,8 +24,10 @@ pub struct Job {
     pub stdin: Bytes,
     /// How long it may take before it is ended.
     pub limit: Duration,
-    /// How many bytes of each stream are kept.
+    /// How many bytes of each stream are kept: its beginning and its end.
     pub keep: usize,
+    /// Of a stream up to this many bytes long all is kept beside that.
+    pub whole: usize,
 }
 
 /// Which of its streams.
@@ -101,8 +103,8 @@ pub async fn run(
     let (stdin, stdout) = child_pipes(child.stdin, child.stdout)?;
     let stderr = child.stderr.map(Receiver::from_owned_fd).transpose()?;
     let watched = Watched::new(child.lifeline)?;
-    let mut out = Tap { stream: Stream::Out, pipe: Some(stdout), clip: Clip::new(job.keep) };
-    let mut err = Tap { stream: Stream::Err, pipe: stderr, clip: Clip::new(job.keep) };
+    let mut out = Tap { stream: Stream::Out, pipe: Some(stdout), clip: Clip::new(job.keep, job.whole) };
+    let mut err = Tap { stream: Stream::Err, pipe: stderr, clip: Clip::new(job.keep, job.whole) };
     let until = Until { deadline: begun + job.limit, stop };
     let ending = follow(&watched, pin!(feed(stdin, job.stdin)), (&mut out, &mut err), until, heard).await;
     Ok(Ran { ending, stdout: out.clip, stderr: err.clip, took: begun.elapsed(), effective: child.effective })
@@ -190,15 +192,23 @@ pub struct Clip {
     tail: VecDeque<u8>,
     /// Bytes between the two that were let go.
     left_out: u64,
+    /// All of it, while it is no longer than it may be.
+    whole: Option<Vec<u8>>,
+    longest: usize,
 }
 
 impl Clip {
-    /// Keeps at most `room` bytes: half of it the first, half of it the last.
-    pub fn new(room: usize) -> Self {
-        Self { room: room / 2, ..Self::default() }
+    /// Keeps at most `room` bytes: half of it the first, half of it the last. Of a stream up to `longest` bytes long
+    /// all is kept too.
+    pub fn new(room: usize, longest: usize) -> Self {
+        Self { room: room / 2, longest, whole: (longest > 0).then(Vec::new), ..Self::default() }
     }
 
     fn push(&mut self, bytes: &[u8]) {
+        self.whole = self.whole.take().filter(|whole| whole.len() + bytes.len() <= self.longest);
+        if let Some(whole) = &mut self.whole {
+            whole.extend_from_slice(bytes);
+        }
         let (first, rest) = bytes.split_at(bytes.len().min(self.room - self.head.len()));
         self.head.extend_from_slice(first);
         self.tail.extend(rest);
@@ -210,6 +220,11 @@ impl Clip {
     /// How many bytes were let go.
     pub fn left_out(&self) -> u64 {
         self.left_out
+    }
+
+    /// All of it, if something was let go and it was not too long.
+    pub fn take_whole(&mut self) -> Option<Vec<u8>> {
+        self.whole.take().filter(|_| self.left_out > 0)
     }
 
     /// What was kept, as text; where something was let go it says so.
@@ -229,7 +244,7 @@ mod tests {
     use super::Clip;
 
     fn check(room: usize, pieces: &[&str], expected: &str) {
-        let mut clip = Clip::new(room);
+        let mut clip = Clip::new(room, 0);
         pieces.iter().for_each(|piece| clip.push(piece.as_bytes()));
         assert_eq!(clip.text(), expected);
     }
@@ -244,8 +259,21 @@ mod tests {
     }
 
     #[test]
+    fn all_of_a_cut_stream_is_kept_up_to_a_length() {
+        let whole = |longest: usize, pieces: &[&str]| {
+            let mut clip = Clip::new(4, longest);
+            pieces.iter().for_each(|piece| clip.push(piece.as_bytes()));
+            clip.take_whole().map(|whole| String::from_utf8(whole).expect("text"))
+        };
+        assert_eq!(whole(6, &["abcd"]), None, "nothing is missing");
+        assert_eq!(whole(6, &["abc", "def"]).as_deref(), Some("abcdef"));
+        assert_eq!(whole(6, &["abc", "defg", "h"]), None);
+        assert_eq!(whole(0, &["abcdefg"]), None);
+    }
+
+    #[test]
     fn a_letter_in_two_pieces_is_one_letter() {
-        let mut clip = Clip::new(100);
+        let mut clip = Clip::new(100, 0);
         "é🙂".as_bytes().iter().for_each(|byte| clip.push(&[*byte]));
         assert_eq!(clip.text(), "é🙂");
     }

@@ -45,6 +45,21 @@ impl News {
         }
     }
 
+    /// Says more of a text, as it goes on: now or with what comes next.
+    pub fn pour(&self, what: &str) {
+        let Some(feed) = &self.feed else { return };
+        let mut state = self.state();
+        state.waiting.push_str(what);
+        // Of what nobody could be told in time the end is enough.
+        if state.waiting.len() > 2 * MESSAGE_MAX {
+            let from = state.waiting.ceil_char_boundary(state.waiting.len() - MESSAGE_MAX);
+            state.waiting.drain(..from);
+        }
+        if state.last.is_none_or(|last| last.elapsed() >= PACE) {
+            state.flush(feed);
+        }
+    }
+
     /// Says what waits.
     pub fn flush(&self) {
         if let Some(feed) = &self.feed {
@@ -68,7 +83,7 @@ impl State {
         self.last = Some(Instant::now());
         let waiting = std::mem::take(&mut self.waiting);
         let from = waiting.ceil_char_boundary(waiting.len().saturating_sub(MESSAGE_MAX));
-        feed.notify(progress(self.said, &waiting[from..]));
+        feed.notify(progress(self.said, waiting[from..].trim_end()));
     }
 }
 

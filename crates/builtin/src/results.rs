@@ -44,7 +44,8 @@ struct Shelf {
 struct Whole {
     uri: String,
     by: Principal,
-    json: Bytes,
+    mime: &'static str,
+    text: Bytes,
 }
 
 impl Kept {
@@ -52,36 +53,46 @@ impl Kept {
     pub fn new(limits: KeptLimits) -> Arc<Self> {
         Arc::new(Self { name: NAME.into(), limits, shelf: Mutex::default() })
     }
-}
 
-impl Shelf {
-    fn make_room(&mut self, limits: KeptLimits, length: usize) {
-        while self.results.len() >= limits.count || self.bytes + length > limits.bytes {
-            let Some(oldest) = self.results.pop_front() else { return };
-            self.bytes -= oldest.json.len();
-        }
-    }
-}
-
-impl Results for Kept {
-    fn keep(&self, by: &Principal, whole: Bytes) -> Option<String> {
-        if self.limits.count == 0 || whole.len() > self.limits.bytes {
+    /// Keeps a masked text of this type for `by` alone, and says under which URI it can be read. `None` if it is not
+    /// kept.
+    pub fn keep_as(&self, by: &Principal, mime: &'static str, text: Bytes) -> Option<String> {
+        if self.limits.count == 0 || text.len() > self.limits.bytes {
             return None;
         }
         let mut id = [0; 16];
         getrandom::fill(&mut id).ok()?;
         let uri = format!("{RESULTS}{:032x}", u128::from_be_bytes(id));
         let mut shelf = self.shelf.lock().expect("queue operations do not panic");
-        shelf.make_room(self.limits, whole.len());
-        shelf.bytes += whole.len();
-        shelf.results.push_back(Whole { uri: uri.clone(), by: by.clone(), json: whole });
+        shelf.make_room(self.limits, text.len());
+        shelf.bytes += text.len();
+        shelf.results.push_back(Whole { uri: uri.clone(), by: by.clone(), mime, text });
         Some(uri)
     }
 
-    fn read(&self, by: &Principal, uri: &str) -> Option<Bytes> {
+    fn find(&self, by: &Principal, uri: &str) -> Option<(&'static str, Bytes)> {
         let shelf = self.shelf.lock().expect("queue operations do not panic");
         let found = shelf.results.iter().find(|whole| whole.uri == uri && whole.by == *by);
-        found.map(|whole| whole.json.clone())
+        found.map(|whole| (whole.mime, whole.text.clone()))
+    }
+}
+
+impl Shelf {
+    fn make_room(&mut self, limits: KeptLimits, length: usize) {
+        while self.results.len() >= limits.count || self.bytes + length > limits.bytes {
+            let Some(oldest) = self.results.pop_front() else { return };
+            self.bytes -= oldest.text.len();
+        }
+    }
+}
+
+impl Results for Kept {
+    fn keep(&self, by: &Principal, whole: Bytes) -> Option<String> {
+        self.keep_as(by, "application/json", whole)
+    }
+
+    fn read(&self, by: &Principal, uri: &str) -> Option<Bytes> {
+        self.find(by, uri).map(|(_, text)| text)
     }
 }
 
@@ -100,17 +111,17 @@ impl Source for Kept {
 
     fn call(&self, permit: Permit) -> BoxFuture<'_, Result<Unmasked, Fault>> {
         let uri = permit.item().raw.clone();
-        let said = match self.read(permit.by(), &uri) {
-            Some(json) => contents(&uri, &json),
+        let said = match self.find(permit.by(), &uri) {
+            Some((mime, text)) => contents(&uri, mime, &text),
             None => nothing(&uri),
         };
         Box::pin(async move { Ok(said) })
     }
 }
 
-fn contents(uri: &str, json: &[u8]) -> Unmasked {
-    let (uri, text) = (quoted(uri), quoted(&String::from_utf8_lossy(json)));
-    let body = format!(r#"{{"contents":[{{"uri":{uri},"mimeType":"application/json","text":{text}}}]}}"#);
+fn contents(uri: &str, mime: &str, text: &[u8]) -> Unmasked {
+    let (uri, text) = (quoted(uri), quoted(&String::from_utf8_lossy(text)));
+    let body = format!(r#"{{"contents":[{{"uri":{uri},"mimeType":"{mime}","text":{text}}}]}}"#);
     answer::message("result", &body, ReplyKind::Result)
 }
 

@@ -5,35 +5,47 @@
 //! records them. Not here: which roots there are, or whether a call may run.
 
 mod ask;
+mod callers;
 mod exec;
 mod files;
+mod git;
 mod list;
+mod offering;
 mod patch;
 mod prompts;
 mod resources;
 mod roots;
 mod tools;
+mod watching;
 
-use crate::answer::Answer;
+use crate::answer::{self, Answer};
 use crate::child::Stream;
-use crate::news::News;
+use crate::news::{News, PACE};
+use crate::results::Kept;
 use ask::{Ask, Command};
-use bytes::Bytes;
+use callers::Callers;
+use exec::{Access, Ended};
 use gate::ports::{BoxFuture, Readiness, Source};
-use gate::{Code, Delivery, Fault, ItemKind, Offer, Permit, ServerName, StartPermit, Target, Unmasked};
+use gate::{Catalog, Code, Delivery, Fault, Hub, ItemKind, Offer, Permit, ServerName, StartPermit, Target, Unmasked};
+use offering::Offering;
 use patch::{Place, Rejected};
 use roots::{Protected, Roots};
 use sandbox::{Helper, Level, Net};
 use serde::Serialize;
 use serde_json::{Value, json};
+use std::collections::HashSet;
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tools::Tool;
+use watching::Watching;
+
+pub use callers::ClientRoots;
+pub use watching::{Watch, Watcher};
 
 /// The server's name.
 pub const NAME: &str = "workspace";
@@ -68,8 +80,28 @@ pub struct Settings {
     pub output_bytes: usize,
     /// Where plans of patches lie while they are carried out.
     pub journals: PathBuf,
+    /// What is made of the roots of clients.
+    pub client_roots: ClientRoots,
+    /// Directories that no root of a client may hold.
+    pub too_wide: Vec<PathBuf>,
     /// What is told of toolgate's own settings: JSON, masked.
     pub told: String,
+}
+
+/// What the workspace needs of the house it is in.
+pub struct Around {
+    /// Runs commands.
+    pub helper: Helper,
+    /// Runs what is waited for when all ends.
+    pub tasks: TaskTracker,
+    /// Where it is offered.
+    pub catalog: Arc<Catalog>,
+    /// Where changes are told.
+    pub hub: Arc<Hub>,
+    /// How files are watched.
+    pub watch: Watch,
+    /// Where outputs that were cut are kept whole; nowhere: what is cut is lost.
+    pub kept: Option<Arc<Kept>>,
 }
 
 /// The server `workspace`.
@@ -77,67 +109,81 @@ pub struct Workspace {
     name: ServerName,
     settings: Arc<Settings>,
     roots: Arc<Roots>,
+    callers: Callers,
     protected: Arc<Protected>,
     helper: Helper,
     tasks: TaskTracker,
     commands: Arc<Semaphore>,
-    recovered: OnceLock<()>,
+    /// Beneath which roots it was looked for what patches left half done.
+    recovered: Mutex<HashSet<PathBuf>>,
+    watching: Watching,
+    kept: Option<Arc<Kept>>,
+    offering: Arc<Offering>,
 }
 
 impl Workspace {
-    /// The server, if there is a workspace.
+    /// The server, if there is a workspace. Lists files.
     ///
     /// # Errors
     /// Why none of its roots can be used.
-    pub fn new(settings: Settings, helper: Helper, tasks: TaskTracker) -> std::io::Result<Arc<Self>> {
+    pub fn new(settings: Settings, around: Around) -> std::io::Result<Arc<Self>> {
+        let Around { helper, tasks, catalog, hub, watch, kept } = around;
+        let roots = if settings.roots.is_empty() { Roots::default() } else { Roots::open(&settings.roots)? };
+        let roots = Arc::new(roots);
+        let name = ServerName::from(NAME);
         Ok(Arc::new(Self {
-            name: NAME.into(),
-            roots: Arc::new(Roots::open(&settings.roots)?),
+            callers: Callers::new(settings.client_roots, roots.clone(), settings.too_wide.clone()),
             protected: Arc::new(exec::protected()),
+            watching: Watching::new(name.clone(), watch, hub.clone()),
+            offering: Arc::new(Offering::new(name.clone(), roots.clone(), catalog, hub)),
+            commands: Arc::new(Semaphore::new(COMMANDS)),
+            recovered: Mutex::default(),
             settings: Arc::new(settings),
+            name,
+            roots,
             helper,
             tasks,
-            commands: Arc::new(Semaphore::new(COMMANDS)),
-            recovered: OnceLock::new(),
+            kept,
         }))
     }
 
     /// What it offers, for the catalog.
     pub fn offer(&self) -> Offer {
-        let tools = Tool::ALL.iter().map(|tool| tool.listed(&self.roots));
-        let listed = tools.chain(prompts::listed()).chain(resources::listed()).collect();
-        Offer {
-            listed,
-            instructions: Some("The workspace: its files, patches to them, and commands in a sandbox.".into()),
-            capabilities: Some(Bytes::from_static(br#"{"tools":{},"resources":{},"prompts":{}}"#)),
-            server_info: Some(Bytes::from_static(SERVER_INFO.as_bytes())),
-            serves_resources: true,
-        }
+        self.offering.offer()
     }
 
-    async fn tool(&self, tool: Tool, permit: &Permit) -> Answer {
+    async fn tool(&self, tool: Tool, permit: &Permit, roots: Arc<Roots>) -> Answer {
         let wire = permit.wire();
         match Ask::read(tool, wire.part(wire.parts.arguments)) {
             Err(wrong) => Answer::failure(&wrong.to_string()),
-            Ok(Ask::Run(command)) => {
-                self.command(command, News::new(permit.wants_progress().then(|| permit.feed()))).await
-            }
-            Ok(ask) => self.file_work(ask).await,
+            Ok(Ask::Run(command)) => self.command(command, permit, roots).await,
+            Ok(ask) => self.file_work(ask, roots).await,
         }
     }
 
     /// Disks may be slow, so a thread of its own waits for them.
-    async fn file_work(&self, ask: Ask) -> Answer {
-        self.recover().await;
-        let (roots, protected, settings) = (self.roots.clone(), self.protected.clone(), self.settings.clone());
+    async fn file_work(&self, ask: Ask, roots: Arc<Roots>) -> Answer {
+        self.recover(&roots).await;
+        let writes = matches!(ask, Ask::Write { .. } | Ask::Patch { dry_run: false, .. });
+        let (protected, settings) = (self.protected.clone(), self.settings.clone());
         let work = self.tasks.spawn_blocking(move || worked(ask, &roots, &protected, &settings));
-        work.await.unwrap_or_else(|_| Answer::failure("toolgate is stopping"))
+        let answer = work.await.unwrap_or_else(|_| Answer::failure("toolgate is stopping"));
+        if writes {
+            self.offering.look_again(&self.tasks);
+        }
+        answer
     }
 
-    /// Once, before the first file is touched, ends what a killed process left half done.
-    async fn recover(&self) {
-        if self.recovered.set(()).is_ok() {
-            let (journals, roots) = (self.settings.journals.clone(), self.roots.clone());
+    /// Once for each root, before the first file beneath it is touched, ends what a killed process left half done.
+    async fn recover(&self, roots: &Arc<Roots>) {
+        let roots = if self.settings.client_roots == ClientRoots::Accept { roots } else { &self.roots };
+        let is_new = {
+            // A set of paths: at worst it is looked twice.
+            let mut known = self.recovered.lock().unwrap_or_else(PoisonError::into_inner);
+            roots.dirs().fold(false, |new, dir| known.insert(dir.to_owned()) || new)
+        };
+        if is_new {
+            let (journals, roots) = (self.settings.journals.clone(), roots.clone());
             let ended = self.tasks.spawn_blocking(move || patch::journal::recover(&journals, &roots)).await;
             if let Ok(Err(error)) = ended {
                 tracing::warn!(target: "mcp::workspace", %error, "what patches left half done could not be looked for");
@@ -146,41 +192,69 @@ impl Workspace {
     }
 
     /// The command ends with its caller, and whoever waits for the tasks waits for the end of all that it started.
-    async fn command(&self, command: Command, news: News) -> Answer {
+    async fn command(&self, command: Command, permit: &Permit, roots: Arc<Roots>) -> Answer {
         let Ok(turn) = self.commands.clone().acquire_owned().await else {
             return Answer::failure("toolgate is stopping");
         };
+        let news = News::new(permit.wants_progress().then(|| permit.feed()));
         let stop = CancellationToken::new();
         let gone = stop.clone().drop_guard();
-        let (helper, settings, roots) = (self.helper.clone(), self.settings.clone(), self.roots.clone());
+        let (helper, settings) = (self.helper.clone(), self.settings.clone());
         let task = self.tasks.spawn(async move {
             let _turn = turn;
-            let mut heard = |_: Stream, bytes: &[u8]| news.say(&String::from_utf8_lossy(bytes));
-            let ended = exec::run(&helper, &settings, &roots, command, &mut heard, stop).await;
-            news.flush();
-            ended
+            followed(&helper, &settings, &roots, command, &news, stop).await
         });
         let ended = task.await;
         drop(gone);
+        self.offering.look_again(&self.tasks);
         match ended {
-            Ok(Ok(ended)) => answered(&ended.text(), &ended, ended.timed_out),
+            Ok(Ok(ended)) => self.told(ended, permit).await,
             Ok(Err(unrun)) => Answer::failure(&unrun.to_string()),
             Err(_) => Answer::failure("the command could not be run"),
         }
     }
 
+    /// What came of a command. Streams that were cut are kept whole, masked, for whoever called.
+    async fn told(&self, mut ended: Ended, permit: &Permit) -> Answer {
+        let [out, err] = std::mem::take(&mut ended.whole);
+        let mut links = Vec::new();
+        for (stream, whole, uri) in [("stdout", out, &mut ended.stdout_uri), ("stderr", err, &mut ended.stderr_uri)] {
+            let (Some(kept), Some(whole)) = (&self.kept, whole) else { continue };
+            let feed = permit.feed();
+            let mask = move || feed.masked(&String::from_utf8_lossy(&whole)).into_owned();
+            let Ok(text) = self.tasks.spawn_blocking(mask).await else { continue };
+            let size = text.len();
+            *uri = kept.keep_as(permit.by(), "text/plain", text.into());
+            let link = |uri| json!({"type": "resource_link", "uri": uri, "name": stream, "mimeType": "text/plain", "size": size});
+            links.extend(uri.as_ref().filter(|_| permit.knows_links()).map(link));
+        }
+        answered_with(&ended.text(), &ended, links, ended.timed_out)
+    }
+
     async fn said(&self, permit: Permit) -> Result<Unmasked, Fault> {
+        let roots = match self.callers.roots(&permit).await {
+            Ok(roots) => roots,
+            Err(question) => return Ok(question),
+        };
         let item = permit.item();
         let known = |tool: &Tool| item.kind == ItemKind::Tool && tool.name() == &*item.raw;
         if let Some(tool) = Tool::ALL.into_iter().find(known) {
-            return Ok(self.tool(tool, &permit).await.into_said());
+            return Ok(self.tool(tool, &permit, roots).await.into_said());
         }
         let wire = permit.wire();
         match permit.target() {
-            Target::Prompt(_) => Ok(prompts::get(&item.raw, wire.part(wire.parts.arguments))),
-            Target::Resource(uri) => Ok(self.resource(uri).await),
-            Target::Completion(_) => Ok(prompts::complete(&self.roots, wire.part(wire.parts.body))),
-            _ => Err(self.nothing(&item.raw)),
+            Target::Prompt(_) => Ok(self.prompt(&item.raw, wire.part(wire.parts.arguments), roots).await),
+            Target::Resource(uri) => Ok(self.resource(uri, roots).await),
+            Target::Completion(_) => Ok(prompts::complete(&roots, wire.part(wire.parts.body))),
+            Target::Subscribe(uri) => Ok(match self.watching.begin(uri, roots).await {
+                Ok(()) => answer::said(&json!({})),
+                Err(why) => answer::error(-32002, &format!("Resource not found: {why}")),
+            }),
+            Target::Unsubscribe(uri) => {
+                self.watching.end(uri);
+                Ok(answer::said(&json!({})))
+            }
+            Target::Tool(_) => Err(self.nothing(&item.raw)),
         }
     }
 
@@ -195,9 +269,6 @@ impl Workspace {
         }
     }
 }
-
-const SERVER_INFO: &str =
-    concat!(r#"{"name":"toolgate-workspace","title":"Workspace","version":""#, env!("CARGO_PKG_VERSION"), r#""}"#);
 
 fn worked(ask: Ask, roots: &Roots, protected: &Protected, settings: &Settings) -> Answer {
     match ask {
@@ -234,10 +305,36 @@ fn rejected_patch(rejected: &Rejected) -> Answer {
     Answer::failure(&rejected.to_string())
 }
 
+/// Runs a command, and tells what it writes as it comes.
+async fn followed(
+    helper: &Helper,
+    settings: &Settings,
+    roots: &Roots,
+    command: Command,
+    news: &News,
+    stop: CancellationToken,
+) -> Result<Ended, exec::Unrun> {
+    let mut heard = |_: Stream, bytes: &[u8]| news.pour(&String::from_utf8_lossy(bytes));
+    let mut running = std::pin::pin!(exec::run(helper, settings, roots, command, Access::Write, &mut heard, stop));
+    let ended = loop {
+        tokio::select! {
+            ended = &mut running => break ended,
+            () = tokio::time::sleep(PACE) => news.flush(),
+        }
+    };
+    news.flush();
+    ended
+}
+
 /// As text, and as what it is.
 fn answered(text: &str, what: &impl Serialize, failed: bool) -> Answer {
+    answered_with(text, what, Vec::new(), failed)
+}
+
+fn answered_with(text: &str, what: &impl Serialize, more: Vec<Value>, failed: bool) -> Answer {
     let structure = serde_json::to_value(what).unwrap_or(Value::Null);
-    let mut result = json!({"content": [{"type": "text", "text": text}], "structuredContent": structure});
+    let content: Vec<_> = [json!({"type": "text", "text": text})].into_iter().chain(more).collect();
+    let mut result = json!({"content": content, "structuredContent": structure});
     if failed {
         result["isError"] = true.into();
     }

@@ -212,10 +212,9 @@ impl Front {
 
     fn call(&self, frame: &Frame, caller: &Caller, said: Said, aim: Aim, asked: Asked) -> (Call, Shape) {
         let trace = trace::of(frame, said.client.as_ref());
+        let links = links(caller, said.era);
         let cut = self.options.budgets.as_ref().filter(|_| asked == Asked::Tool);
-        let cut = cut.map(|budgets| {
-            Box::new(Cut { budgets: budgets.clone(), by: caller.by.clone(), links: links(caller, said.era) })
-        });
+        let cut = cut.map(|budgets| Box::new(Cut { budgets: budgets.clone(), by: caller.by.clone(), links }));
         let shape = Shape { id: frame.json().slice(frame.id_span().range()), era: said.era, asked, cut };
         let dialogue = match (said.era, &said.capabilities) {
             (Era::Modern, _) => Dialogue::Rounds,
@@ -234,6 +233,8 @@ impl Front {
             abilities: Abilities {
                 approves: self.options.approvals_by_client && can_ask(caller, &said, asked),
                 dialogue,
+                links,
+                roots_changed: caller.session.as_ref().map_or(0, |session| session.roots_changed()),
                 capabilities: said.capabilities,
             },
             claim: None,

@@ -91,6 +91,8 @@ pub(crate) fn note(frame: &Frame, session: &Arc<Session>) {
                 session.in_flight.cancel(&frame.json().slice(span.range()));
             }
         }
+        // Whoever wants to know its roots asks again.
+        Kind::Notification if frame.method() == "notifications/roots/list_changed" => session.change_roots(),
         // The others have nobody to go to: `initialized` is implied, and no server knows our progress tokens.
         Kind::Notification | Kind::Request => {}
     }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use gate::{Parts, Place, ServerName, Wire};
 use mcp::{Frame, Revision, Span};
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use tokio::sync::oneshot;
 
@@ -38,6 +38,8 @@ pub(crate) struct Session {
     asked: Mutex<Asked>,
     /// Which resources it wants to hear of, and whose they are.
     watched: Mutex<HashMap<Box<str>, ServerName>>,
+    /// How often it has said that its roots changed.
+    roots_changed: AtomicU32,
 }
 
 /// Questions to the client that it has not answered.
@@ -61,6 +63,7 @@ impl Session {
             in_flight: Arc::default(),
             asked: Mutex::default(),
             watched: Mutex::default(),
+            roots_changed: AtomicU32::new(0),
         }
     }
 
@@ -82,6 +85,16 @@ impl Session {
     /// It chose a log level.
     pub fn set_level(&self, level: Level) {
         self.level.store(level as u8, Ordering::Relaxed);
+    }
+
+    /// Its roots are not what they were.
+    pub fn change_roots(&self) {
+        self.roots_changed.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How often it has said so.
+    pub fn roots_changed(&self) -> u32 {
+        self.roots_changed.load(Ordering::Relaxed)
     }
 
     /// Opens a question: the id to ask it under. `answer` is given the client's answer.

@@ -252,6 +252,10 @@ pub struct Abilities {
     pub capabilities: Option<Bytes>,
     /// Whether its user can be shown a question of ours, in the way that `dialogue` says.
     pub approves: bool,
+    /// Whether it knows links to resources among what a tool answers.
+    pub links: bool,
+    /// How often it has said in this conversation that its roots changed.
+    pub roots_changed: u32,
 }
 
 /// One request on its way through the gate.

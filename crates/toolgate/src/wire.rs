@@ -161,10 +161,12 @@ fn build_all(
     catalog.watched_by(Arc::new(pins.vouching(selection.own(&servers).into_iter().map(|own| own.name().into()))));
     catalog.publish(upstream::load_catalog(&config.state_dir(), &links.iter().collect::<Vec<_>>()));
     let links: Vec<Arc<Upstream>> = links.into_iter().map(|link| Upstream::new(link, world.clone())).collect();
-    let materials = own::Materials { config, env, catalog: &catalog, helper: &world.helper, tasks: &tasks };
+    let kept = budget::kept(&servers, selection, &catalog);
+    let budgets = budget::budgets(&servers, kept.clone());
+    let helper = &world.helper;
+    let materials = own::Materials { config, env, catalog: &catalog, hub: &hub, helper, tasks: &tasks, kept: &kept };
     let ours = selection.own(&servers).into_iter().filter_map(|own| materials.make(own));
-    let (budgets, kept) = budget::budgets(&servers, &catalog).unzip();
-    let fixed: Vec<Arc<dyn Source>> = ours.chain(kept.flatten()).collect();
+    let fixed: Vec<Arc<dyn Source>> = ours.chain(kept.iter().map(|kept| kept.clone() as Arc<dyn Source>)).collect();
     let sources = links.iter().map(|up| up.clone() as Arc<dyn Source>).chain(fixed.iter().cloned()).collect();
     let (recorder, ends) = recorder(config, ledger, &masks)?;
     let gate = Gate::new(Assembly {

@@ -63,7 +63,7 @@ fn the_narrower_budget_counts_and_a_server_alone_has_its_results_too() {
 #[test]
 fn without_a_budget_nothing_is_cut_and_there_is_no_place_for_results() {
     let setup = Setup::new().server("h", &[], "");
-    let mut client = setup.client(&[]);
+    let mut client = setup.client(&["--profile", "gateway"]);
     let whole = big(&mut client, 200_000);
     assert_eq!((length(&whole), &whole["_meta"]), (200_000, &Value::Null));
     let read = client.request("resources/read", &json!({"uri": format!("{RESULTS}0")})).json();

@@ -2,70 +2,10 @@
 
 mod common;
 
-use common::{Setup, names};
-use serde_json::{Value, json};
-use std::path::PathBuf;
-use std::time::Duration;
-use testkit::client::{Client, Message};
+use common::names;
+use common::workspace::{Workspace, holds, refused, structure};
+use serde_json::json;
 use testkit::wait;
-
-struct Workspace {
-    setup: Setup,
-    root: PathBuf,
-}
-
-impl Workspace {
-    fn new() -> Self {
-        Self::with("")
-    }
-
-    fn with(toml: &str) -> Self {
-        let setup = Setup::new().top(toml);
-        let root = setup.home.work().join("project");
-        std::fs::create_dir_all(root.join("src")).expect("made");
-        std::fs::write(root.join("src/main.rs"), "fn main() {}\n").expect("written");
-        Self { setup, root }
-    }
-
-    fn serve(&self, profile: &str) -> Client {
-        let mut command = self.setup.home.command(common::TOOLGATE, ["mcp", "serve", "--profile", profile]);
-        command.current_dir(&self.root);
-        let mut client = Client::spawn(command).patient(Duration::from_secs(60));
-        client.initialize("2025-11-25", &json!({}));
-        client
-    }
-
-    fn client(&self) -> Client {
-        self.serve("workspace")
-    }
-}
-
-fn structure(answer: &Message) -> Value {
-    let result = answer.result();
-    assert_eq!(result.get("isError"), None, "{result}");
-    result["structuredContent"].clone()
-}
-
-fn refused(answer: &Message, expected: &str) {
-    let result = answer.result();
-    assert_eq!(result["isError"], true, "{result}");
-    let text = result["content"][0]["text"].as_str().expect("text");
-    assert!(text.contains(expected), "{text}");
-}
-
-/// Whether commands can be held here as they have to be; else says so.
-fn holds(client: &mut Client) -> bool {
-    let answer = client.call("execute_command", &json!({"command": "true"})).result();
-    let text = answer["content"][0]["text"].as_str().unwrap_or_default();
-    if text.contains("sandbox_unavailable") {
-        #[expect(clippy::print_stderr, reason = "a test that is skipped says so")]
-        {
-            eprintln!("skipped: no sandbox here: {text}");
-        }
-        return false;
-    }
-    true
-}
 
 #[test]
 fn the_documented_tools_resources_and_prompts_are_offered() {
@@ -81,7 +21,8 @@ fn the_documented_tools_resources_and_prompts_are_offered() {
     let prompts = client.request("prompts/list", &json!({})).result();
     assert_eq!(prompts["prompts"].as_array().map(Vec::len), Some(4), "{prompts}");
     let resources = client.request("resources/list", &json!({})).result();
-    assert_eq!(resources["resources"].as_array().map(Vec::len), Some(6), "{resources}");
+    // And the only file there is.
+    assert_eq!(resources["resources"].as_array().map(Vec::len), Some(7), "{resources}");
 }
 
 #[test]

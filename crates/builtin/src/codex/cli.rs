@@ -157,6 +157,7 @@ pub async fn output(
         stdin: Bytes::new(),
         limit: PATIENCE,
         keep: HELP_MAX,
+        whole: 0,
     };
     let broken = |why: String| NoCli::Broken { program: program.display().to_string(), why };
     let ran = child::run(helper, job, &mut |_, _| (), CancellationToken::new()).await;

@@ -12,6 +12,17 @@ use tokio_util::sync::CancellationToken;
 
 /// Between SIGTERM and SIGKILL.
 const GRACE: Duration = Duration::from_secs(2);
+/// The longest stream that is kept whole where it is too long for an answer, in bytes.
+pub const WHOLE_MAX: usize = 16 << 20;
+
+/// What a command may do to the workspace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Write, but for what is protected.
+    Write,
+    /// Read. Nothing stands in for protected names that are missing, and its variables are the ones given.
+    Read,
+}
 
 /// How a command ended.
 #[derive(Debug, Serialize)]
@@ -34,8 +45,17 @@ pub struct Ended {
     pub stdout_left_out: u64,
     /// Bytes in the middle of `stderr` that were let go.
     pub stderr_left_out: u64,
+    /// Where all of `stdout` can be read, if something of it was let go.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stdout_uri: Option<String>,
+    /// Where all of `stderr` can be read, if something of it was let go.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stderr_uri: Option<String>,
     /// The level that held it, and what of it did not.
     pub sandbox: String,
+    /// All of each stream of which something was let go, if it was not too long.
+    #[serde(skip)]
+    pub whole: [Option<Vec<u8>>; 2],
 }
 
 /// Why it was not run.
@@ -66,18 +86,20 @@ pub async fn run(
     settings: &Settings,
     roots: &Roots,
     command: Command,
+    access: Access,
     heard: &mut (dyn FnMut(Stream, &[u8]) + Send),
     stop: CancellationToken,
 ) -> Result<Ended, Unrun> {
     let cwd = roots.dir_path(&command.cwd)?;
     let env = environment(settings, &command.env);
     let (program, args) = words(&command.words, settings, &cwd)?;
-    let profile = Profile { read: settings.read.clone(), ..bounds(settings, roots) };
+    let profile = bounds(settings, roots, access, &command.env);
     let launch =
         Launch { program, args, env, cwd: Some(cwd), stderr: Stderr::Piped, grace: GRACE, profile: Some(profile) };
     let limit = command.timeout_ms.map_or(settings.timeout, Duration::from_millis);
-    let job = Job { launch, stdin: command.stdin.into(), limit, keep: settings.output_bytes };
-    let ran = child::run(helper, job, heard, stop).await.map_err(unrun)?;
+    let whole = if access == Access::Write { WHOLE_MAX } else { 0 };
+    let job = Job { launch, stdin: command.stdin.into(), limit, keep: settings.output_bytes, whole };
+    let mut ran = child::run(helper, job, heard, stop).await.map_err(unrun)?;
     let (exit_code, signal) = match ran.ending {
         Ending::Exited(ExitKind::Code(code)) => (Some(code), None),
         Ending::Exited(ExitKind::Signal(signal)) => (None, Some(signal)),
@@ -87,7 +109,11 @@ pub async fn run(
         }
         ending => return Err(Unrun::Failed(ending.to_string())),
     };
+    let whole = [ran.stdout.take_whole(), ran.stderr.take_whole()];
     Ok(Ended {
+        whole,
+        stdout_uri: None,
+        stderr_uri: None,
         exit_code,
         signal,
         timed_out: ran.ending == Ending::Overdue,
@@ -100,14 +126,19 @@ pub async fn run(
     })
 }
 
-fn bounds(settings: &Settings, roots: &Roots) -> Profile {
+fn bounds(settings: &Settings, roots: &Roots, access: Access, added: &[(String, String)]) -> Profile {
     let dirs: Vec<_> = roots.dirs().map(std::path::Path::to_owned).collect();
-    Profile {
-        level: settings.level,
-        allow_degraded: settings.allow_degraded,
-        net: settings.net.clone(),
-        ..Profile::command(&dirs, settings.masked.clone())
-    }
+    let command = Profile::command(&dirs, settings.masked.clone());
+    let command = match access {
+        Access::Write => Profile { read: settings.read.clone(), ..command },
+        Access::Read => Profile {
+            read: settings.read.iter().cloned().chain(dirs).collect(),
+            write: Vec::new(),
+            env_keep: added.iter().map(|(name, _)| name.clone()).collect(),
+            ..command
+        },
+    };
+    Profile { level: settings.level, allow_degraded: settings.allow_degraded, net: settings.net.clone(), ..command }
 }
 
 /// The base, and what the caller adds: never what makes loaders and interpreters run something else.
@@ -139,6 +170,20 @@ fn unrun(why: NotRun) -> Unrun {
 impl Ended {
     /// For whoever reads only text.
     pub fn text(&self) -> String {
+        let mut text = self.told();
+        for (stream, uri) in self.uris() {
+            text.push_str(&format!("\n[all of {stream}: {uri}]"));
+        }
+        text
+    }
+
+    /// The streams of which something was let go, and where all of it can be read.
+    pub fn uris(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let streams = [("stdout", &self.stdout_uri), ("stderr", &self.stderr_uri)];
+        streams.into_iter().filter_map(|(stream, uri)| Some((stream, uri.as_deref()?)))
+    }
+
+    fn told(&self) -> String {
         let mut text = self.stdout.clone();
         if !self.stderr.is_empty() {
             text.push_str(if text.is_empty() || text.ends_with('\n') { "" } else { "\n" });

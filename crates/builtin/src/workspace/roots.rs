@@ -2,29 +2,35 @@
 //! these handles through `openat2` with `RESOLVE_BENEATH`, so the kernel itself refuses what leads out: `..`, links,
 //! and directories that are exchanged while we look. Not here: what is read or written.
 
+mod client;
+
 use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
 use rustix::io::Errno;
 use std::ffi::OsStr;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
 
 /// The directories of a workspace, the first being the one that relative paths start from.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Roots(Vec<Root>);
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Root {
     /// As its owner wrote it, absolute.
     named: PathBuf,
     /// With every link followed, as of when it was opened.
     real: PathBuf,
-    dir: OwnedFd,
+    dir: Arc<OwnedFd>,
 }
 
 /// Why a path leads nowhere.
 #[derive(Debug, thiserror::Error)]
 pub enum Astray {
+    /// There are no roots.
+    #[error("there is no workspace: the client has named no directory that may be one")]
+    Nowhere,
     /// It is not beneath a root, or a link on the way leads out.
     #[error("`{0}` is outside the workspace")]
     Outside(String),
@@ -129,7 +135,8 @@ impl Roots {
         }
         let asked = Path::new(path);
         if asked.is_relative() {
-            return Ok((Spot { root: &self.0[0], asked: path }, asked.to_owned()));
+            let root = self.0.first().ok_or(Astray::Nowhere)?;
+            return Ok((Spot { root, asked: path }, asked.to_owned()));
         }
         let beneath = |root: &'a Root| {
             let rest = asked.strip_prefix(&root.real).or_else(|_| asked.strip_prefix(&root.named)).ok()?;
@@ -148,7 +155,7 @@ impl Root {
         let real = dir.canonicalize()?;
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let dir_fd = rustix::fs::open(&real, flags, Mode::empty())?;
-        Ok(Self { named: dir.to_owned(), real, dir: dir_fd })
+        Ok(Self { named: dir.to_owned(), real, dir: Arc::new(dir_fd) })
     }
 }
 
@@ -267,7 +274,7 @@ impl Spot<'_> {
 }
 
 /// Where the kernel says that a handle lies.
-fn place(fd: impl AsFd) -> io::Result<PathBuf> {
+pub(super) fn place(fd: impl AsFd) -> io::Result<PathBuf> {
     std::fs::read_link(format!("/proc/self/fd/{}", fd.as_fd().as_raw_fd()))
 }
 

@@ -49,7 +49,13 @@ impl Tool {
     /// As the catalog has it; descriptions say where the workspace is.
     pub fn listed(self, roots: &Roots) -> Listed {
         let dirs: Vec<_> = roots.dirs().map(|dir| dir.display().to_string()).collect();
-        let place = format!("Paths are relative to {} or absolute beneath: {}.", dirs[0], dirs.join(", "));
+        let place = match dirs.first() {
+            Some(first) => format!(
+                "Paths are relative to {first} (or to your client's first root, if that lies beneath) or absolute beneath: {}.",
+                dirs.join(", ")
+            ),
+            None => "Paths are relative to the client's first root or absolute beneath one of them.".to_owned(),
+        };
         let rest = json!({
             "description": format!("{} {place}", self.description()),
             "inputSchema": self.input(),
@@ -155,7 +161,7 @@ impl Tool {
                 json!({
                     "exit_code": count(), "signal": count(), "timed_out": flag(), "duration_ms": count(),
                     "stdout": text(), "stderr": text(), "stdout_left_out": count(), "stderr_left_out": count(),
-                    "sandbox": text(),
+                    "stdout_uri": text(), "stderr_uri": text(), "sandbox": text(),
                 }),
                 &["timed_out", "duration_ms", "stdout", "stderr", "stdout_left_out", "stderr_left_out", "sandbox"],
             ),

@@ -5,6 +5,7 @@ use crate::mask::{Masks, Unmasked};
 use crate::ports::Listener;
 use crate::words::{Call, CallId, Dialogue, Principal, ServerName, Wire};
 use bytes::Bytes;
+use std::borrow::Cow;
 use std::sync::Arc;
 use tokio::sync::oneshot;
 
@@ -52,6 +53,21 @@ impl Permit {
         self.call.abilities.capabilities.as_ref()
     }
 
+    /// The conversation it belongs to, as far as one can be told.
+    pub fn conversation(&self) -> Option<&Arc<str>> {
+        self.call.conversation.as_ref()
+    }
+
+    /// How often the caller has said in this conversation that its roots changed.
+    pub fn roots_changed(&self) -> u32 {
+        self.call.abilities.roots_changed
+    }
+
+    /// Whether the caller knows links to resources among what a tool answers.
+    pub fn knows_links(&self) -> bool {
+        self.call.abilities.links
+    }
+
     /// Whether the caller wants progress notifications.
     pub fn wants_progress(&self) -> bool {
         self.call.listener.as_ref().is_some_and(|listener| listener.wants_progress())
@@ -89,6 +105,11 @@ impl Feed {
         if let Some(listener) = &self.listener {
             listener.notify(self.masks.apply(&self.server, said).wire);
         }
+    }
+
+    /// A text masked like what is passed on, for what is kept to be read later.
+    pub fn masked<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        self.masks.text(text)
     }
 
     /// Passes a request on. The receiver fails if nobody answers.

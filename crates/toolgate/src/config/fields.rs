@@ -10,6 +10,7 @@ use super::node::{Node, Table, Value};
 use super::oauth::Registration;
 use super::place::{Place, Problem, similar};
 use super::types::{ApprovalMode, Prefix, Profile, Protocol, Startup, ToolNames, Trust};
+use super::workspace::ClientRoots;
 use gate::Secret;
 
 /// A table that is being read.
@@ -297,6 +298,7 @@ impl FromNode for Kind {
 }
 
 words! {
+    ClientRoots { "ignore" => Ignore, "narrow" => Narrow, "accept" => Accept }
     Startup { "lazy" => Lazy, "eager" => Eager }
     ApprovalMode {
         "auto" => Auto, "prompt" => Prompt, "writes" => Writes, "approve" => Approve, "deny" => Deny

@@ -77,5 +77,5 @@ pub use types::{
     ServerLimits, Startup, Stdio, ToolNames, Transport, Trust, Written,
 };
 pub use vault::{Vault, VaultError, vault};
-pub use workspace::Workspace;
+pub use workspace::{ClientRoots, Workspace};
 pub use write::{Change, WriteError, Writer, followed};

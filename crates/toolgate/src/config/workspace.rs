@@ -8,11 +8,25 @@ use super::fields::Fields;
 use super::place::Problem;
 use sandbox::{Level, Net};
 
+/// What is made of the roots that clients name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ClientRoots {
+    /// Nothing.
+    Ignore,
+    /// They leave of ours what lies beneath them.
+    #[default]
+    Narrow,
+    /// They take the place of ours.
+    Accept,
+}
+
 /// `[workspace]`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Workspace {
     /// The directories; none means the one that toolgate is started in.
     pub roots: Option<Vec<PathBuf>>,
+    /// What is made of the roots that clients name.
+    pub client_roots: ClientRoots,
     /// What holds commands.
     pub level: Level,
     /// The lowest level that will do where that cannot be had.
@@ -33,6 +47,7 @@ impl Default for Workspace {
     fn default() -> Self {
         Self {
             roots: None,
+            client_roots: ClientRoots::default(),
             level: Level::S4,
             allow_degraded: None,
             net: Net::Off,
@@ -44,8 +59,8 @@ impl Default for Workspace {
     }
 }
 
-pub(super) const WORKSPACE: [&str; 8] =
-    ["roots", "level", "allow_degraded", "net", "read", "env_vars", "timeout_sec", "max_output_bytes"];
+pub(super) const WORKSPACE: [&str; 9] =
+    ["roots", "client_roots", "level", "allow_degraded", "net", "read", "env_vars", "timeout_sec", "max_output_bytes"];
 
 impl Workspace {
     pub(super) fn read(fields: &mut Fields) -> Result<Self, Problem> {
@@ -53,6 +68,7 @@ impl Workspace {
         let paths = |paths: Vec<String>| paths.into_iter().map(PathBuf::from).collect::<Vec<_>>();
         Ok(Self {
             roots: fields.get::<Vec<String>>("roots")?.map(paths),
+            client_roots: fields.or("client_roots", default.client_roots)?,
             level: fields.or("level", default.level)?,
             allow_degraded: fields.get("allow_degraded")?,
             net: fields.or("net", default.net)?,

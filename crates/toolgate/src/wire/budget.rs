@@ -1,13 +1,14 @@
-//! Output budgets, as the faces want to hear them, and the place where whole results are kept. Without a budget there is
-//! neither.
+//! Output budgets, as the faces want to hear them, and the place where whole results are kept. Without a budget there
+//! are none, and without a workspace of our own nothing is kept then.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::{Own, Selection};
 use crate::config::{Config, Server};
 use builtin::{Kept, KeptLimits};
 use downstream::Budgets;
-use gate::ports::{Results, Source};
+use gate::ports::Results;
 use gate::{Catalog, ServerName, policy};
 
 /// The budgets of one server.
@@ -34,11 +35,20 @@ impl OfServer {
     }
 }
 
-/// Whether whole results are kept: somebody set a budget, and no server of a person's own has the name that they are
-/// kept under.
+/// Whether whole results of these servers are kept: somebody set a budget, and no server of a person's own has the name
+/// that they are kept under.
 pub fn keeps(servers: &[&Server]) -> bool {
-    servers.iter().any(|server| OfServer::new(server).is_limited())
-        && !servers.iter().any(|server| server.name == builtin::NAME)
+    servers.iter().any(|server| OfServer::new(server).is_limited()) && is_free(servers)
+}
+
+/// Whether anything is kept whole: results of these servers, or what commands of our own wrote.
+pub fn keeps_any(servers: &[&Server], selection: &Selection) -> bool {
+    let own = selection.own(servers);
+    keeps(servers) || own.contains(&Own::Workspace) && !own.contains(&Own::Toolgate) && is_free(servers)
+}
+
+fn is_free(servers: &[&Server]) -> bool {
+    !servers.iter().any(|server| server.name == builtin::NAME)
 }
 
 /// Whether two configurations set different budgets.
@@ -50,19 +60,21 @@ pub fn differ(one: &Config, other: &Config) -> bool {
     of(one) != of(other)
 }
 
-/// The budgets of these servers and the source that whole results are read from, if they are kept; nothing if nobody
-/// set a budget.
-pub fn budgets(servers: &[&Server], catalog: &Catalog) -> Option<(Budgets, Option<Arc<dyn Source>>)> {
+/// The place where whole results are kept, if any are.
+pub fn kept(servers: &[&Server], selection: &Selection, catalog: &Catalog) -> Option<Arc<Kept>> {
+    keeps_any(servers, selection).then(|| {
+        catalog.results_at(builtin::NAME.into());
+        Kept::new(KeptLimits::default())
+    })
+}
+
+/// The budgets of these servers; nothing if nobody set one.
+pub fn budgets(servers: &[&Server], kept: Option<Arc<Kept>>) -> Option<Budgets> {
     let all = servers.iter().map(|server| (ServerName::from(server.name.as_str()), OfServer::new(server)));
     let limited: HashMap<_, _> = all.filter(|(_, budgets)| budgets.is_limited()).collect();
     if limited.is_empty() {
         return None;
     }
-    let kept = keeps(servers).then(|| Kept::new(KeptLimits::default()));
-    if kept.is_some() {
-        catalog.results_at(builtin::NAME.into());
-    }
     let bytes = Arc::new(move |server: &ServerName, tool: &str| limited.get(server)?.of(tool));
-    let results = kept.clone().map(|kept| kept as Arc<dyn Results>);
-    Some((Budgets { bytes, results }, kept.map(|kept| kept as Arc<dyn Source>)))
+    Some(Budgets { bytes, results: kept.map(|kept| kept as Arc<dyn Results>) })
 }

@@ -95,7 +95,7 @@ pub fn policy(config: &Config, servers: &[&Server], selection: &Selection) -> Po
 
 /// The rules of every server.
 fn rules(servers: &[&Server], selection: &Selection) -> HashMap<ServerName, ServerRules> {
-    let kept = budget::keeps(servers).then(|| (ServerName::from(builtin::NAME), own_rules()));
+    let kept = budget::keeps_any(servers, selection).then(|| (ServerName::from(builtin::NAME), own_rules()));
     let ours = selection.own_rules(servers).into_iter().chain(kept);
     servers.iter().map(|server| (server.name.as_str().into(), rules_of(server))).chain(ours).collect()
 }

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use super::bridge::{self, Manner};
 use super::{Selection, System, govern};
 use crate::config::{Config, Env, Server};
-use builtin::{codex, workspace};
+use builtin::{Kept, codex, workspace};
 use gate::ports::Source;
-use gate::{Catalog, Mode, Offer, ServerName, ServerRules};
+use gate::{Catalog, Hub, Mode, Offer, ServerName, ServerRules};
 use tokio_util::task::TaskTracker;
 
 /// A server of our own.
@@ -63,8 +63,10 @@ pub(super) struct Materials<'a> {
     pub config: &'a Config,
     pub env: &'a Env,
     pub catalog: &'a Arc<Catalog>,
+    pub hub: &'a Arc<Hub>,
     pub helper: &'a sandbox::Helper,
     pub tasks: &'a TaskTracker,
+    pub kept: &'a Option<Arc<Kept>>,
 }
 
 impl Materials<'_> {
@@ -84,7 +86,7 @@ impl Materials<'_> {
                 (server, offer)
             }
             Own::Workspace => {
-                let server = super::workspace::workspace(self.config, self.env, self.helper, self.tasks)?;
+                let server = super::workspace::workspace(self)?;
                 let offer = server.offer();
                 (server, offer)
             }

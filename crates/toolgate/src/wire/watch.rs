@@ -126,6 +126,12 @@ impl Watch {
     }
 }
 
+impl builtin::workspace::Watcher for Watch {
+    fn changed(&mut self) -> gate::ports::BoxFuture<'_, ()> {
+        Box::pin(Self::changed(self))
+    }
+}
+
 /// The deepest directory on the way to a file that is there, and the name of what comes below it.
 fn spot(file: &Path) -> Option<(&Path, &OsStr)> {
     file.ancestors().find_map(|path| {

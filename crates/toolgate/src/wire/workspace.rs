@@ -5,19 +5,27 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use builtin::workspace::{Settings, Workspace};
-use tokio_util::task::TaskTracker;
-
-use crate::config::{Config, Env};
+use super::own::Materials;
+use super::watch::Watch;
+use crate::config::{self, Config, Env};
+use builtin::workspace::{Around, ClientRoots, Settings, Workspace};
 
 /// What commands get of our environment: enough to find programs, and to speak the user's language.
 const PASSED_ON: [&str; 6] = ["PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "USER"];
 const PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 
 /// The server, if there is a workspace.
-pub fn workspace(config: &Config, env: &Env, helper: &sandbox::Helper, tasks: &TaskTracker) -> Option<Arc<Workspace>> {
-    let roots = roots(config, env)?;
-    match Workspace::new(settings(config, env, roots), helper.clone(), tasks.clone()) {
+pub(super) fn workspace(of: &Materials<'_>) -> Option<Arc<Workspace>> {
+    let roots = roots(of.config, of.env)?;
+    let around = Around {
+        helper: of.helper.clone(),
+        tasks: of.tasks.clone(),
+        catalog: of.catalog.clone(),
+        hub: of.hub.clone(),
+        watch: Arc::new(|files| Box::new(Watch::new(files))),
+        kept: of.kept.clone(),
+    };
+    match Workspace::new(settings(of.config, of.env, roots), around) {
         Ok(workspace) => Some(workspace),
         Err(error) => {
             tracing::warn!(target: "mcp::workspace", %error, "none of the workspace's directories can be used");
@@ -32,7 +40,8 @@ pub fn has_workspace(config: &Config, env: &Env) -> bool {
 }
 
 /// Those that are configured, else where we were started: but never a whole system or a whole home, in which a host
-/// may have started us because it had to start us somewhere.
+/// may have started us because it had to start us somewhere. Then there are none but those that clients name, if those
+/// are accepted.
 fn roots(config: &Config, env: &Env) -> Option<Vec<PathBuf>> {
     if let Some(roots) = &config.workspace.roots {
         return Some(roots.clone()).filter(|roots| !roots.is_empty());
@@ -40,13 +49,20 @@ fn roots(config: &Config, env: &Env) -> Option<Vec<PathBuf>> {
     let cwd = std::env::current_dir().ok()?;
     let too_wide = |home: &str| Path::new(home).starts_with(&cwd);
     let wide = cwd.parent().is_none() || env.filled("HOME").is_some_and(too_wide) || config.home.starts_with(&cwd);
-    (!wide).then(|| vec![cwd])
+    match wide {
+        false => Some(vec![cwd]),
+        true => (config.workspace.client_roots == config::ClientRoots::Accept).then(Vec::new),
+    }
 }
 
 fn settings(config: &Config, env: &Env, roots: Vec<PathBuf>) -> Settings {
     let said = &config.workspace;
     let told = serde_json::json!({
         "roots": roots,
+        "client_roots": said.client_roots.word(),
+        "net": network(&said.net),
+        "read": said.read,
+        "env_vars": said.env_vars,
         "sandbox": said.level.to_string(),
         "allow_degraded": said.allow_degraded.map(|level| level.to_string()),
         "timeout_sec": said.timeout.as_secs(),
@@ -62,8 +78,22 @@ fn settings(config: &Config, env: &Env, roots: Vec<PathBuf>) -> Settings {
         timeout: said.timeout,
         output_bytes: said.max_output_bytes,
         journals: config.state_dir().join("patches"),
+        client_roots: match said.client_roots {
+            config::ClientRoots::Ignore => ClientRoots::Ignore,
+            config::ClientRoots::Narrow => ClientRoots::Narrow,
+            config::ClientRoots::Accept => ClientRoots::Accept,
+        },
+        too_wide: env.filled("HOME").map(PathBuf::from).into_iter().chain([config.home.clone()]).collect(),
         told: told.to_string(),
         roots,
+    }
+}
+
+fn network(net: &sandbox::Net) -> serde_json::Value {
+    match net {
+        sandbox::Net::Off => false.into(),
+        sandbox::Net::On => true.into(),
+        sandbox::Net::Hosts(hosts) => hosts.iter().map(ToString::to_string).collect(),
     }
 }
 

@@ -6,6 +6,7 @@ pub mod bridge;
 pub mod real;
 pub mod replay;
 pub mod up;
+pub mod workspace;
 
 use serde_json::{Value, json};
 use testkit::cli::{Cmd, Home};

@@ -252,7 +252,7 @@ impl House {
             abilities: Abilities {
                 dialogue: caller.dialogue,
                 capabilities: caller.capabilities.map(|raw| Bytes::from_static(raw.as_bytes())),
-                approves: false,
+                ..Abilities::default()
             },
             conversation: None,
             claim: None,

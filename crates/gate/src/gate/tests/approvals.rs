@@ -27,7 +27,7 @@ fn verdict(yes: bool) -> Verdict {
 fn write(gate: &Gate, dialogue: Dialogue, user: Option<Option<Answer>>) -> Call {
     let arguments = Places { arguments: Place { start: 0, end: 2 }, ..Places::default() };
     Call {
-        abilities: Abilities { dialogue, capabilities: None, approves: user.is_some() },
+        abilities: Abilities { dialogue, approves: user.is_some(), ..Abilities::default() },
         listener: user.map(|said| Arc::new(User(said)) as Arc<dyn Listener>),
         conversation: Some("talk".into()),
         wire: Wire { json: Bytes::from_static(b"{}"), parts: arguments },

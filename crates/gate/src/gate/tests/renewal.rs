@@ -68,7 +68,7 @@ async fn check_wait(renewed: impl FnOnce(&Arc<World>) -> Renewal, want: &str) {
     let (gate, _ends) = ready(&world);
     let gate = Arc::new(gate);
     let asked = Call {
-        abilities: Abilities { dialogue: Dialogue::Live, capabilities: None, approves: true },
+        abilities: Abilities { dialogue: Dialogue::Live, approves: true, ..Abilities::default() },
         listener: Some(Arc::new(Late { gate: gate.clone(), renewal: Mutex::new(Some(renewed(&world))) })),
         ..call(&gate, "s__write")
     };

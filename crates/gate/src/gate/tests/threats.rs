@@ -127,7 +127,7 @@ async fn what_changes_while_a_person_decides_does_not_run() {
     let gate = Arc::new(gate);
     publish(&gate, vec![listed("write", r#"{"name":"write"}"#, Facts::default())]);
     let asked = Call {
-        abilities: Abilities { dialogue: Dialogue::Live, capabilities: None, approves: true },
+        abilities: Abilities { dialogue: Dialogue::Live, approves: true, ..Abilities::default() },
         listener: Some(Arc::new(Swap(gate.clone()))),
         ..call(&gate, "s__write")
     };
