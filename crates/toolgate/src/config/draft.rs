@@ -10,6 +10,7 @@ use super::env::Env;
 use super::node::{self, Node, Table, Value};
 use super::place::{Place, Problem, ServerError, Source};
 use super::server::{self, Context, is_own};
+use super::strict;
 use super::types::{Gate, Http, Limits, Origin, Server, Transport};
 
 /// A server that is not written yet.
@@ -119,12 +120,17 @@ impl Draft {
 
     /// What Codex understands of it, as a TOML table. Call after [`Draft::check`].
     pub fn codex_part(&self) -> toml_edit::Table {
-        to_toml(self.table.iter().filter(|(key, node)| !is_own(key, node)))
+        to_toml(self.table.iter().filter(|(key, node)| !self.is_own(key, node)))
     }
 
     /// What only toolgate understands of it, as a TOML table; empty when there is nothing. Call after [`Draft::check`].
     pub fn own_part(&self) -> toml_edit::Table {
-        to_toml(self.table.iter().filter(|(key, node)| is_own(key, node)))
+        to_toml(self.table.iter().filter(|(key, node)| self.is_own(key, node)))
+    }
+
+    /// Whether Codex would stumble over this setting, beside the others.
+    fn is_own(&self, key: &str, node: &Node) -> bool {
+        is_own(key, node) || strict::clashes(&self.table, key)
     }
 
     /// All of it as a TOML table. Call after [`Draft::check`].

@@ -32,6 +32,15 @@ pub(super) fn refuses(key: &str, value: &Value) -> bool {
     }
 }
 
+/// Whether Codex refuses this setting of a single tool.
+pub(super) fn refuses_of_tool(key: &str, value: &Value) -> bool {
+    match (key, value) {
+        ("approval_mode", _) => false,
+        ("output_token_limit", Value::Integer(number)) => *number <= 0,
+        _ => true,
+    }
+}
+
 fn is_word(value: &Value, words: &[&str]) -> bool {
     matches!(value, Value::Text(text) if words.contains(&text.as_str()))
 }
@@ -52,10 +61,20 @@ impl Layers {
     }
 }
 
+/// Whether Codex refuses this setting because of the others of its entry.
+pub(super) fn clashes(entry: &Table, key: &str) -> bool {
+    key == "oauth" && unmanaged(entry).is_some()
+}
+
 fn wrong(entry: &Table) -> Option<String> {
     if let Some((key, _)) = entry.iter().find(|(key, node)| refuses(key, &node.value)) {
         return Some(format!("`{key}`: Codex knows no such value"));
     }
+    unmanaged(entry)
+}
+
+/// What of `oauth` is for logins that an enterprise manages, where none does.
+fn unmanaged(entry: &Table) -> Option<String> {
     let managed = || matches!(entry.get("auth"), Some(auth) if is_word(&auth.value, &["ema_auth"]));
     match entry.get("oauth").map(|oauth| &oauth.value) {
         Some(Value::Table(oauth)) if !managed() => {
