@@ -2,13 +2,14 @@
 
 use bytes::Bytes;
 use mcp::stdio::child_pipes;
-use sandbox::{Effective, Event, ExitKind, Helper, Launch, LaunchError, Step, Watched};
+use sandbox::{Effective, Event, ExitKind, Helper, Launch, LaunchError, Net, Step, Watched};
 use std::collections::VecDeque;
 use std::io;
 use std::pin::pin;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::unix::pipe::{Receiver, Sender};
+use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
@@ -98,8 +99,14 @@ pub async fn run(
 ) -> Result<Ran, NotRun> {
     let begun = Instant::now();
     let (helper, launch) = (helper.clone(), job.launch);
+    let net = launch.profile.as_ref().map(|profile| profile.net.clone());
     let launched = tokio::task::spawn_blocking(move || sandbox::launch(&helper, &launch)).await;
     let child = launched.map_err(|_| NotRun::Stopping)??;
+    // Ends with the run.
+    let mut way_out = JoinSet::new();
+    if let (Some(egress), Some(Net::Hosts(hosts))) = (child.egress, net) {
+        way_out.spawn(sandbox::serve_egress("a command".to_owned(), egress, hosts));
+    }
     let (stdin, stdout) = child_pipes(child.stdin, child.stdout)?;
     let stderr = child.stderr.map(Receiver::from_owned_fd).transpose()?;
     let watched = Watched::new(child.lifeline)?;

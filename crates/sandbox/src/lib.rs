@@ -20,6 +20,7 @@ compile_error!(
      nothing it started outlives it"
 );
 
+mod address;
 mod bounds;
 mod bwrap;
 mod calls;
@@ -43,6 +44,7 @@ mod net;
 mod observe;
 mod plan;
 mod profile;
+mod proxy;
 mod reach;
 mod rehearse;
 mod resolve;
@@ -56,6 +58,7 @@ mod view;
 mod watch;
 mod wire;
 
+pub use address::is_public;
 pub use conceal::conceal;
 pub use egress::Egress;
 pub use launch::{Child, Helper, Launch, LaunchError, Stderr, launch};
@@ -66,6 +69,7 @@ pub use observe::{Observation, Observed, Operation, Outcome, observe};
 pub use profile::{
     DENIED_ENV, Kind, Limits, Namespaces, Profile, Protected, credential_paths, is_denied, protected_names,
 };
+pub use proxy::serve_egress;
 pub use reach::{Maker, Means, NoNamespaces, Unavailable};
 pub use resolve::{ResolveError, resolve_program};
 pub use roots::runtime_roots;

@@ -9,12 +9,10 @@
 //! What is *not* here: policy, the record of a call, names under which agents see tools (all in `gate`),
 //! and the transports' bytes (in `mcp`).
 
-mod address;
 mod asks;
 mod catalog_file;
 mod chatter;
 mod duplex;
-mod egress;
 mod faults;
 mod http_answer;
 mod http_auth;

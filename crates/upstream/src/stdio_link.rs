@@ -1,7 +1,6 @@
 //! A server that is a child process: starting it through `sandbox`, and noticing its end.
 
 use crate::duplex::{self, Duplex};
-use crate::egress;
 use crate::faults::Faults;
 use crate::options::StdioOptions;
 use crate::session::{Carrier, Session};
@@ -9,7 +8,7 @@ use crate::stderr;
 use crate::supervisor::Shared;
 use gate::Fault;
 use mcp::stdio::{LineReader, child_pipes, outbox};
-use sandbox::{Event, ExitKind, Launch, Stderr, Watched};
+use sandbox::{Event, ExitKind, Launch, Net, Stderr, Watched};
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -121,8 +120,9 @@ async fn start(shared: &Arc<Shared>, options: &StdioOptions) -> Result<(Arc<Sess
             tracing::debug!(target: "mcp::client", server = %shared.options.name, pid, "process started");
             shared.process_started(pid);
             child.effective.iter().for_each(|effective| shared.bound(effective));
-            if let (Some(way_out), Some(profile)) = (child.egress, &options.profile) {
-                let serving = egress::serve(shared.clone(), way_out, profile.net.clone());
+            let net = options.profile.as_ref().map(|profile| &profile.net);
+            if let (Some(way_out), Some(Net::Hosts(hosts))) = (child.egress, net) {
+                let serving = sandbox::serve_egress(shared.options.name.to_string(), way_out, hosts.clone());
                 let closing = process.streams.closing.clone();
                 shared.world.tasks.spawn(closing.run_until_cancelled_owned(serving));
             }

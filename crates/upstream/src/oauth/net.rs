@@ -2,11 +2,11 @@
 //! database next door, so: https (http only to this machine, for a server on it), public addresses only, checked after
 //! resolving and the checked ones connected to, no proxy, no redirects but few within one origin, short answers.
 
-use crate::address::is_public;
 use http::header::{ACCEPT, CONTENT_TYPE, LOCATION};
 use http::{HeaderValue, Method};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::{Body, Client, Request, Response, Url};
+use sandbox::is_public;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;

@@ -90,7 +90,7 @@ async fn an_allowed_host_is_reached_and_what_was_said_early_arrives() {
 async fn every_other_host_is_refused_with_its_name() {
     let answer = say(&["api.example.com"], "CONNECT evil.example:443 HTTP/1.1\r\n\r\n").await;
     assert!(answer.starts_with("HTTP/1.1 403 Forbidden\r\n"), "{answer}");
-    assert!(answer.ends_with("`evil.example` at port 443 is not in `sandbox.net` of this server"), "{answer}");
+    assert!(answer.ends_with("`evil.example` at port 443 is not among the hosts that `net` allows"), "{answer}");
 }
 
 #[tokio::test]

@@ -1,9 +1,9 @@
-//! The way out of a server's own network: a proxy that connects it to the hosts its configuration names, and to
+//! The way out of a network of one's own: a proxy that connects a program to the hosts its profile names, and to
 //! nothing else. Not here: how its network was taken away, or what it says to those hosts.
 
 use crate::address::is_public;
-use crate::supervisor::Shared;
-use sandbox::{Egress, Host, Net};
+use crate::egress::Egress;
+use crate::net::Host;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -21,18 +21,16 @@ const HEAD: usize = 8 << 10;
 /// How long a request may take to arrive, a name to be found, and a host to answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Serves what the program connects to, for as long as this is polled.
-pub(crate) async fn serve(shared: Arc<Shared>, egress: Egress, net: Net) {
-    let Net::Hosts(hosts) = net else { return };
+/// Serves what the program connects to, for as long as this is polled. `server` is named in the log.
+pub async fn serve_egress(server: String, egress: Egress, hosts: Vec<Host>) {
     let listener = match listen(egress).await {
         Ok(listener) => listener,
         Err(error) => {
-            let server = &shared.options.name;
             tracing::warn!(target: "mcp::client", %server, %error, "the allowed hosts cannot be reached");
             return;
         }
     };
-    let proxy = Arc::new(Proxy { server: shared.options.name.to_string(), hosts });
+    let proxy = Arc::new(Proxy { server, hosts });
     let turns = Arc::new(Semaphore::new(CONNECTIONS));
     let mut connections = tokio::task::JoinSet::new();
     loop {
@@ -70,7 +68,7 @@ enum Refused {
     Method,
     #[error("the request cannot be read")]
     Request,
-    #[error("`{host}` at port {port} is not in `sandbox.net` of this server")]
+    #[error("`{host}` at port {port} is not among the hosts that `net` allows")]
     Host { host: String, port: u16 },
     #[error("`{0}` leads to an address that is not public")]
     Address(String),
