@@ -127,6 +127,30 @@ fn a_command_reaches_nothing_but_the_workspace() {
 }
 
 #[test]
+fn a_command_reaches_the_hosts_that_are_named_and_no_other() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let port = listener.local_addr().expect("it is bound").port();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            _ = std::io::Write::write_all(&mut stream, b"welcome");
+        }
+    });
+    let workspace = Workspace::with(&format!("[workspace]\nnet = [\"127.0.0.1:{port}\"]\n"));
+    let mut client = workspace.client();
+    if !holds(&mut client) {
+        return;
+    }
+    let mut through = |port: u16| {
+        let ask = format!("printf 'CONNECT 127.0.0.1:{port} HTTP/1.1\\r\\n\\r\\n' >&3");
+        let script = format!("exec 3<>/dev/tcp/127.0.0.1/3128; {ask}; head -c 46 <&3");
+        let ended = structure(&client.call("execute_command", &json!({"command": ["bash", "-c", script]})));
+        ended["stdout"].as_str().expect("a text").to_owned()
+    };
+    assert!(through(port).ends_with("welcome"), "{}", through(port));
+    assert!(through(1).starts_with("HTTP/1.1 403 Forbidden"), "{}", through(1));
+}
+
+#[test]
 fn a_runaway_command_is_contained_and_nothing_of_it_is_left() {
     let workspace = Workspace::new();
     let mut client = workspace.client();
