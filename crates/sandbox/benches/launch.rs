@@ -1,6 +1,7 @@
 //! What supervision costs: the time from asking for `cat` to its first echoed byte, plain and launched, and
 //! the memory of 50 supervisors; and the time that `true` takes from asking to its end at each level, beside `bwrap`.
-//! Run with `cargo bench -p sandbox`; the figures are printed.
+//! Run with `cargo bench -p sandbox`; the figures are printed. `-- --helper PROGRAM` measures with that toolgate as the
+//! helper instead of the smallest program that can be one.
 #![expect(clippy::disallowed_methods, reason = "this measures real time")]
 
 use std::fs::{self, File};
@@ -61,10 +62,14 @@ fn time_levels(out: &mut impl Write) {
         }
         times[profiles.len()].1.extend(time_bwrap());
     }
-    for (name, mut times) in times.into_iter().filter(|(_, times)| !times.is_empty()) {
-        times.sort();
+    times.iter_mut().for_each(|(_, times)| times.sort());
+    let median = |times: &[Duration]| times.get(times.len() / 2).copied();
+    let alone = times.last().and_then(|(_, times)| median(times));
+    for (name, times) in times.iter().filter(|(_, times)| !times.is_empty()) {
         let (best, p50, p95) = (times[0], times[times.len() / 2], times[times.len() * 95 / 100]);
-        writeln!(out, "{name:>14}: best {best:?}  p50 {p50:?}  p95 {p95:?}").expect("someone reads");
+        let ratio = alone.map_or(f64::NAN, |alone| p50.as_secs_f64() / alone.as_secs_f64());
+        writeln!(out, "{name:>14}: best {best:?}  p50 {p50:?}  p95 {p95:?}  {ratio:.2} x bwrap")
+            .expect("someone reads");
     }
 }
 
@@ -79,7 +84,7 @@ fn time_bound(profile: &Profile) -> Option<Duration> {
 
 fn time_bwrap() -> Option<Duration> {
     let begin = Instant::now();
-    let status = Command::new("bwrap").args(BWRAP.split_whitespace()).status().ok()?;
+    let status = Command::new("/usr/bin/bwrap").args(BWRAP.split_whitespace()).status().ok()?;
     status.success().then(|| begin.elapsed())
 }
 
@@ -116,7 +121,9 @@ fn start() -> Child {
 }
 
 fn helper() -> Helper {
-    Helper { exe: env!("CARGO_BIN_EXE_supervise-fixture").into(), argument: "__supervise" }
+    let named = std::env::args_os().skip_while(|word| word != "--helper").nth(1);
+    let exe = named.unwrap_or_else(|| env!("CARGO_BIN_EXE_supervise-fixture").into());
+    Helper { exe: exe.into(), argument: "__supervise" }
 }
 
 fn plan() -> Launch {

@@ -41,7 +41,7 @@ pub struct Profile {
 /// Who makes the namespaces of [`Level::S4`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Namespaces {
-    /// The system's `bwrap` where there is one that works, else ourselves.
+    /// Ourselves where that was found to work, else the system's `bwrap`.
     #[default]
     Auto,
     /// The system's `bwrap`.
