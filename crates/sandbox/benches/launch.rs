@@ -40,8 +40,8 @@ fn main() {
     }
 }
 
-/// What `bwrap` does alone for a like view.
-const BWRAP: &str = "--unshare-user --unshare-pid --unshare-ipc --unshare-uts --unshare-net --die-with-parent \
+/// What `bwrap` does alone for a like view, in a session of its own like what is launched.
+const BWRAP: &str = "--new-session --unshare-user --unshare-pid --unshare-ipc --unshare-uts --unshare-net --die-with-parent \
     --cap-drop ALL --ro-bind /usr /usr --symlink usr/bin /bin --symlink usr/lib /lib --symlink usr/lib64 /lib64 \
     --ro-bind /etc /etc --proc /proc --dev /dev --tmpfs /tmp -- /bin/true";
 

@@ -19,6 +19,7 @@ use crate::hold::{Held, hold};
 use crate::init::Init;
 use crate::namespaces::{self, Ids, Side};
 use crate::plan::{Apart, Plan};
+use crate::share::Share;
 use crate::status::Status;
 use crate::supervise::Order;
 use crate::wire::Step;
@@ -31,6 +32,8 @@ pub(crate) struct Confined {
     pub program: Pid,
     /// Where the first process of a namespace tells how the program ended.
     pub status: Option<Status>,
+    /// How the program gives way to others.
+    pub share: Option<Share>,
     /// Gone when it is dropped.
     pub belongings: Belongings,
 }
@@ -39,7 +42,7 @@ impl Confined {
     /// A program that runs under no plan.
     pub(crate) fn plain(program: Pid) -> Self {
         let belongings = Belongings { _held: Vec::new(), tmp: None, _group: None };
-        Self { child: program, program, status: None, belongings }
+        Self { child: program, program, status: None, share: None, belongings }
     }
 }
 
@@ -76,6 +79,7 @@ impl Belongings {
 /// Starts the program of `order` under `plan`, whose own file is `file`. `door` is where the way out is handed over.
 pub(crate) fn start(order: &Order, plan: Plan, file: OwnedFd, door: Option<OwnedFd>) -> Result<Confined, Refused> {
     let belongings = Belongings::of(&plan)?;
+    let nice = plan.limits.nice;
     let Some(apart) = plan.apart.clone() else {
         return start_below(order, &plan, belongings);
     };
@@ -85,7 +89,9 @@ pub(crate) fn start(order: &Order, plan: Plan, file: OwnedFd, door: Option<Owned
         None => start_own(order, plan, &apart, theirs, door),
     }?;
     match status.await_program() {
-        Ok(program) => Ok(Confined { child, program, status: Some(status), belongings }),
+        Ok(program) => {
+            Ok(Confined { child, program, status: Some(status), share: Share::of(program, nice), belongings })
+        }
         Err(refused) => {
             _ = kill_process(child, Signal::KILL);
             // What is below it ends with it; the caller waits for all of it.
@@ -102,7 +108,8 @@ fn start_below(order: &Order, plan: &Plan, belongings: Belongings) -> Result<Con
         guard::die_with(supervisor)
     };
     let program = fork::start(plan, &order.program, &order.args, first)?;
-    Ok(Confined { child: program, program, status: None, belongings })
+    let share = Share::of(program, plan.limits.nice);
+    Ok(Confined { child: program, program, status: None, share, belongings })
 }
 
 fn start_bwrap(

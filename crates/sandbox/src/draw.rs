@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::deep;
 use crate::hold::is_placeholder;
 use crate::level::{Effective, Gap, Level};
 use crate::net::Net;
@@ -231,7 +232,19 @@ impl Seen {
                 }
             }
         }
+        self.protect_deep(profile, roots);
+        self.gaps.sort_unstable();
         self.gaps.dedup();
+    }
+
+    /// Below the top only what is there can be held.
+    fn protect_deep(&mut self, profile: &Profile, roots: &Roots) {
+        for root in roots.write.iter().filter(|root| Some(*root) != profile.home.as_ref()) {
+            let deep = deep::look(root, &profile.protected);
+            self.gaps.extend(deep.has_link.then_some(Gap::ProtectedLink));
+            self.gaps.extend(deep.cut.then_some(Gap::ProtectedDeep));
+            deep.found.into_iter().filter(|path| !roots.write.contains(path)).for_each(|path| self.guard(path));
+        }
     }
 }
 

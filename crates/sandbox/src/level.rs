@@ -67,6 +67,8 @@ pub enum Gap {
     Protected,
     /// A protected name is a symbolic link, which can be replaced.
     ProtectedLink,
+    /// There are more directories below a writable root than are looked through for protected names.
+    ProtectedDeep,
     /// Credentials can be read.
     Masked,
     /// The network can be reached over TCP although it was not granted.
@@ -98,6 +100,7 @@ impl Gap {
             Gap::Metadata => "metadata",
             Gap::Protected => "protected",
             Gap::ProtectedLink => "protected_link",
+            Gap::ProtectedDeep => "protected_deep",
             Gap::Masked => "masked",
             Gap::Network => "network",
             Gap::Datagrams => "datagrams",

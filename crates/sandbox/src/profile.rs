@@ -21,7 +21,8 @@ pub struct Profile {
     pub write: Vec<PathBuf>,
     /// Paths it may not see, wherever they lie.
     pub masked: Vec<PathBuf>,
-    /// Names that may neither be written nor come into being directly in a `write` directory.
+    /// Names that may neither be written nor come into being directly in a `write` directory, and that may not be
+    /// written where they are further down.
     pub protected: Vec<Protected>,
     /// A directory of its own that outlives it, made where it is missing; it is its `HOME`. `None`: one that is gone
     /// when it ends.
@@ -81,7 +82,7 @@ pub struct Limits {
     pub memory_bytes: Option<u64>,
     /// Processor time of each process, in seconds.
     pub cpu_seconds: Option<u64>,
-    /// How much more than toolgate it gives way to others, 0 to 19.
+    /// How much more than toolgate it gives way to others, 0 to 19: each of its processes, and its session as a whole.
     pub nice: u8,
 }
 
@@ -118,7 +119,7 @@ impl Profile {
             file_bytes: Some(1024 * MIB),
             memory_bytes: Some(4096 * MIB),
             cpu_seconds: None,
-            nice: 5,
+            nice: 10,
         };
         Self { write: workspace.to_vec(), limits, ..Self::new(Level::S4, masked) }
     }
@@ -219,7 +220,7 @@ pub fn protected_names() -> Vec<Protected> {
     dirs.chain(PROTECTED_FILES.iter().map(of(Kind::File))).collect()
 }
 
-const PROTECTED_DIRS: [&str; 5] = [".git", ".codex", ".claude", ".cursor", ".vscode"];
+const PROTECTED_DIRS: [&str; 6] = [".git", ".codex", ".claude", ".cursor", ".vscode", ".fw_data"];
 const PROTECTED_FILES: [&str; 11] = [
     ".mcp.json",
     "AGENTS.md",

@@ -23,6 +23,7 @@ use rustix::thread::set_name;
 use crate::confined::{self, Confined, WITHIN};
 use crate::descendants::signal_children;
 use crate::fork::{Refused, not_started, refused};
+use crate::share::{self, Share};
 use crate::signals::{Heard, Signals};
 use crate::status::Status;
 use crate::wire::{
@@ -66,7 +67,7 @@ pub fn supervise_main(args: impl Iterator<Item = OsString>) -> ExitCode {
 
 fn supervise(started: Started, lifeline: OwnedFd, grace: Duration) {
     let Started { signals, owner, confined } = started;
-    let Confined { child, program, status, belongings } = confined;
+    let Confined { child, program, status, share, belongings } = confined;
     report(&lifeline, Event::Started { pid: program.as_raw_nonzero().get().cast_unsigned() });
     let supervisor = Supervisor {
         lifeline: Some(lifeline),
@@ -75,6 +76,7 @@ fn supervise(started: Started, lifeline: OwnedFd, grace: Duration) {
         child,
         program,
         status,
+        share,
         grace,
         stage: Stage::Running,
     };
@@ -215,6 +217,8 @@ struct Supervisor {
     program: Pid,
     /// Tells how the program ended where it is not our child.
     status: Option<Status>,
+    /// Until the program's session has it.
+    share: Option<Share>,
     grace: Duration,
     stage: Stage,
 }
@@ -296,8 +300,9 @@ impl Supervisor {
 
     /// Sleeps until a child ends, toolgate speaks or dies, or the stage's time is over.
     fn wait(&mut self) {
+        self.share = self.share.take().and_then(Share::settle);
         let timeout = match self.stage {
-            Stage::Running => None,
+            Stage::Running => self.share.as_ref().map(|_| share::AGAIN),
             Stage::Ending { kill_at } => Some(kill_at.saturating_duration_since(now())),
             Stage::Killing { next_look } => Some(next_look),
         };
@@ -368,26 +373,4 @@ fn now() -> Instant {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn parse(args: &[&str]) -> Option<Order> {
-        Order::parse(args.iter().map(OsString::from))
-    }
-
-    #[test]
-    fn an_order_is_read_as_it_was_written() {
-        let order = parse(&["77", "250", "--", "sh", "--", "-c"]).unwrap();
-        assert_eq!(order.owner.as_raw_nonzero().get(), 77);
-        assert_eq!(order.grace, Duration::from_millis(250));
-        assert_eq!((order.program, order.args), ("sh".into(), vec!["--".into(), "-c".into()]));
-    }
-
-    #[test]
-    fn half_an_order_is_none() {
-        for args in ["", "7 250", "7 250 --", "7 x -- sh", "0 250 -- sh", "-7 250 -- sh", "7 250 sh --"] {
-            let words: Vec<_> = args.split_whitespace().collect();
-            assert!(parse(&words).is_none(), "{args}");
-        }
-    }
-}
+mod tests;

@@ -269,6 +269,29 @@ fn missing_protected_names_cannot_be_made_and_leave_nothing() {
 }
 
 #[test]
+fn protected_names_further_down_are_not_written_where_they_are() {
+    let (_dir, work) = workspace();
+    fs::create_dir_all(work.join("a/b/.git/hooks")).unwrap();
+    fs::write(work.join("a/AGENTS.md"), "mine").unwrap();
+    for namespaces in makers() {
+        let write = vec![work.clone()];
+        let profile = Profile { namespaces, write, ..Profile::new(Level::S4, Vec::new()) };
+        let script = format!(
+            "cd {}/a; echo x > b/.git/hooks/pre-commit; rm -rf b; mv b/.git b/y; echo x > AGENTS.md; rm AGENTS.md; \
+             mv b c; echo x > c/.git/x; mv c b; echo x > ok; cat AGENTS.md; find . -type f",
+            work.display()
+        );
+        let text = said(&profile, &script);
+        assert!(text.contains("mine./") && text.contains("Read-only"), "{text}");
+        assert_eq!(names(&work.join("a")), ["AGENTS.md", "b", "ok"], "{text}");
+        assert_eq!(names(&work.join("a/b/.git")), ["hooks"], "{text}");
+        assert_eq!(names(&work.join("a/b/.git/hooks")), [""; 0], "{text}");
+        let opened = Profile { write: vec![work.clone(), work.join("a/b/.git")], ..profile };
+        assert_eq!(said(&opened, &format!("echo x > {0}/x; rm {0}/x", work.join("a/b/.git").display())), "");
+    }
+}
+
+#[test]
 fn a_held_name_is_there_for_as_long_as_anybody_needs_it() {
     let (_dir, work) = workspace();
     for namespaces in makers() {
@@ -317,6 +340,19 @@ fn what_it_may_use_up_is_bounded() {
         assert_eq!(said(&profile, "ulimit -n; ulimit -f; ulimit -d; ulimit -t; nice"), expected);
         let text = said(&profile, "dd if=/dev/zero of=$TMPDIR/x bs=1M count=2 2>&1; ls -l $TMPDIR/x | cut -d' ' -f5");
         assert!(text.contains("1048576"), "{text}");
+    }
+}
+
+#[test]
+fn a_program_gives_way_as_a_whole() {
+    if !Path::new("/proc/self/autogroup").exists() {
+        println!("skipped: this kernel counts no sessions");
+        return;
+    }
+    let limits = Limits { nice: 7, ..Limits::default() };
+    for profile in profiles() {
+        let script = "until grep -q 'nice 7' /proc/self/autogroup; do sleep 0.05; done; echo settled";
+        assert_eq!(said(&Profile { limits, ..profile }, script), "settled\n");
     }
 }
 

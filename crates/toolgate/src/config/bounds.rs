@@ -28,6 +28,9 @@ pub struct Bounds {
     pub limits: Limits,
 }
 
+/// More processes and threads than any server is known to need: what has no bound can take the machine with it.
+const PROCESSES: u64 = 1024;
+
 /// The tightest, which is what a bare `[mcp_servers.NAME.sandbox]` means.
 impl Default for Bounds {
     fn default() -> Self {
@@ -37,9 +40,14 @@ impl Default for Bounds {
             net: Net::Off,
             read: Vec::new(),
             write: Vec::new(),
-            limits: Limits::default(),
+            limits: limits(Level::S4),
         }
     }
+}
+
+/// What holds if nothing is said. Below S4 processes are not counted.
+fn limits(level: Level) -> Limits {
+    Limits { processes: (level == Level::S4).then_some(PROCESSES), ..Limits::default() }
 }
 
 const KEYS: [&str; 9] =
@@ -61,16 +69,18 @@ pub(super) fn read(
     }
     let mut fields = Fields::of(format!("mcp_servers.{name}.sandbox"), node)?;
     let defaults = Bounds::default();
+    let level = fields.or("level", defaults.level)?;
+    let usual = limits(level);
     let mut number = |key| fields.get::<usize>(key).map(|found| found.map(|number| number as u64));
     let limits = Limits {
-        processes: number("processes")?,
+        processes: number("processes")?.or(usual.processes),
         open_files: number("open_files")?,
         memory_bytes: number("memory_mb")?.map(|mebibytes| mebibytes.saturating_mul(1 << 20)),
         cpu_seconds: number("cpu_sec")?,
-        ..Limits::default()
+        ..usual
     };
     let bounds = Bounds {
-        level: fields.or("level", defaults.level)?,
+        level,
         allow_degraded: fields.get("allow_degraded")?,
         net: fields.either("net", "network")?.unwrap_or_default(),
         read: paths(&mut fields, "read", "fs_read", context)?,
