@@ -9,6 +9,7 @@ mod docs;
 mod mask;
 mod peers;
 mod policy;
+mod runaway;
 mod test;
 
 use std::process::ExitCode;
@@ -39,6 +40,8 @@ enum Chore {
     Ablate(ablate::Flags),
     /// Policy against a naive evaluator on a million cases, and what deciding costs.
     Policy(policy::Flags),
+    /// Commands and servers that run away: what they come to, and what other calls take meanwhile.
+    Runaway(runaway::Flags),
     /// Format, lints and licences.
     Check,
     /// Everything that must pass: checks, conformance, real peers, all tests.
@@ -57,6 +60,7 @@ fn main() -> ExitCode {
         Chore::Audit(flags) => audit::run(&flags),
         Chore::Ablate(flags) => ablate::run(&flags),
         Chore::Policy(flags) => policy::run(&flags),
+        Chore::Runaway(flags) => runaway::run(&flags),
         Chore::Check => test::check(),
         Chore::Test(flags) => test::run_all(&flags),
     };

@@ -149,9 +149,9 @@ fn only_the_named_hosts_are_reached() {
 /// Its tools run unasked.
 const APPROVED: &str = "[mcp_servers.x]\ndefault_tools_approval_mode = \"approve\"";
 
-/// A real server under each level that keeps it, asked by `calls` after `before`; each answer has to hold what is
-/// beside it.
-fn lives_in(command: &[&str], bounds: &str, before: &dyn Fn(&str), calls: &[(&str, Value, &str)]) {
+/// A real server under each level that keeps it, asked by `calls` in the directory `root` (which is what servers are told
+/// of as such) after `before`; each answer has to hold what is beside it.
+fn lives_in(root: &str, command: &[&str], bounds: &str, before: &dyn Fn(&str), calls: &[(&str, Value, &str)]) {
     for level in ["S3", "S4"] {
         before(level);
         let setup = Setup::new();
@@ -167,17 +167,18 @@ fn lives_in(command: &[&str], bounds: &str, before: &dyn Fn(&str), calls: &[(&st
         assert!(held.starts_with(level) && found["ok"] == true, "{level}: {found}");
         for (tool, arguments, expected) in calls {
             let arguments = arguments.to_string();
-            let run =
-                setup.run(&["mcp", "call", &format!("x__{tool}"), "--args", &arguments, "--json"]).within(LONG).run();
+            let call = setup.run(&["mcp", "call", &format!("x__{tool}"), "--args", &arguments, "--json"]);
+            let run = call.current_dir(root).within(LONG).run();
             assert!(run.stdout.contains(expected), "{level} {tool}: {}{}", run.stdout, run.stderr);
         }
         assert!(wait::until(wait::PATIENCE, || setup.survivors().is_empty()), "{:?}", setup.survivors());
     }
 }
 
-/// A directory with a file that may be used and a file beside it that may not.
+/// A directory with a file that may be used and a file beside it that may not. It lies where no server has something of
+/// its own in its place, as each has for temporary files.
 fn files() -> (tempfile::TempDir, String, String) {
-    let dir = tempfile::tempdir().expect("a directory");
+    let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory");
     fs::create_dir(dir.path().join("work")).expect("made");
     fs::write(dir.path().join("work/note"), "a note").expect("written");
     fs::write(dir.path().join("beside"), "secret").expect("written");
@@ -189,9 +190,10 @@ fn files() -> (tempfile::TempDir, String, String) {
 #[test]
 fn the_filesystem_server_keeps_its_use_in_bounds() {
     let Some(peers) = Peers::with(&[Peers::node, Peers::filesystem]) else { return };
-    let (_dir, work, _) = files();
-    let made = format!("{work}/made");
+    let (_dir, work, beside) = files();
+    let [note, made, moved] = ["note", "made", "sub/moved"].map(|name| format!("{work}/{name}"));
     lives_in(
+        &work,
         &[&peers.node(), &peers.filesystem(), &work],
         &format!("write = [{}]", json!(work)),
         &|_| (),
@@ -199,42 +201,63 @@ fn the_filesystem_server_keeps_its_use_in_bounds() {
             ("read_text_file", json!({"path": format!("{work}/note")}), "a note"),
             ("write_file", json!({"path": made, "content": "by a server"}), "Successfully wrote"),
             ("read_text_file", json!({"path": made}), "by a server"),
+            ("edit_file", json!({"path": made, "edits": [{"oldText": "by a", "newText": "by the"}]}), "by the"),
+            ("read_multiple_files", json!({"paths": [made, format!("{work}/note")]}), "a note"),
             ("list_directory", json!({"path": work}), "note"),
+            ("directory_tree", json!({"path": work}), "note"),
+            ("search_files", json!({"path": work, "pattern": "**/no*"}), &note),
+            ("get_file_info", json!({"path": note}), "size: 6"),
+            ("create_directory", json!({"path": format!("{work}/sub")}), "Successfully created"),
+            ("move_file", json!({"source": made, "destination": moved}), "Successfully moved"),
+            ("move_file", json!({"source": moved, "destination": made}), "Successfully moved"),
+            ("read_text_file", json!({"path": beside}), "\"isError\":true"),
         ],
     );
-    assert_eq!(fs::read_to_string(&made).expect("it was written"), "by a server");
+    assert_eq!(fs::read_to_string(&made).expect("it was written"), "by the server");
     let mut left: Vec<_> =
         fs::read_dir(&work).expect("it is there").map(|entry| entry.expect("read").file_name()).collect();
     left.sort();
-    assert_eq!(left, ["made", "note"], "nothing is left that stood for a protected name");
+    assert_eq!(left, ["made", "note", "sub"], "nothing is left that stood for a protected name");
 }
 
+/// Its own rules let it in everywhere, so what keeps it out is the sandbox.
 #[test]
-fn a_server_that_says_it_may_read_all_reads_what_it_was_granted() {
+fn a_server_that_says_it_may_use_all_uses_what_it_was_granted() {
     let Some(peers) = Peers::with(&[Peers::node, Peers::filesystem]) else { return };
     let (dir, work, beside) = files();
     let whole = dir.path().canonicalize().expect("it is there").display().to_string();
     lives_in(
+        &whole,
         &[&peers.node(), &peers.filesystem(), &work, &whole],
         &format!("write = [{}]", json!(work)),
         &|_| (),
         &[
             ("read_text_file", json!({"path": format!("{work}/note")}), "a note"),
             ("read_text_file", json!({"path": beside}), "\"isError\":true"),
+            ("write_file", json!({"path": beside, "content": "x"}), "\"isError\":true"),
+            ("write_file", json!({"path": format!("{whole}/new"), "content": "x"}), "\"isError\":true"),
         ],
     );
+    assert_eq!(fs::read_to_string(&beside).expect("it is there"), "secret");
+    assert!(!dir.path().join("new").exists());
 }
 
 #[test]
 fn the_reference_server_keeps_its_use_in_bounds() {
     let Some(peers) = Peers::with(&[Peers::node, Peers::everything]) else { return };
     lives_in(
+        env!("CARGO_TARGET_TMPDIR"),
         &[&peers.node(), &peers.everything(), "stdio"],
         "",
         &|_| (),
         &[
             ("echo", json!({"message": "hi"}), "Echo: hi"),
             ("get-sum", json!({"a": 2, "b": 3}), "The sum of 2 and 3 is 5."),
+            ("get-tiny-image", json!({}), "image/png"),
+            ("get-structured-content", json!({"location": "New York"}), "temperature"),
+            ("get-resource-links", json!({"count": 2}), "resource_link"),
+            ("trigger-long-running-operation", json!({"duration": 1, "steps": 2}), "completed"),
+            ("get-env", json!({}), "HOME"),
         ],
     );
 }
@@ -251,6 +274,7 @@ fn the_git_server_keeps_its_use_in_bounds() {
         git(&["config", key, value]).expect("git runs");
     }
     lives_in(
+        &work,
         &[&peers.git_server(), "--repository", &work],
         // Its work is in what is otherwise protected.
         &format!("write = [{}, {}]", json!(work), json!(format!("{work}/.git"))),
@@ -260,6 +284,35 @@ fn the_git_server_keeps_its_use_in_bounds() {
             ("git_status", json!({"repo_path": work}), "note"),
             ("git_commit", json!({"repo_path": work, "message": "a commit"}), "ommit"),
             ("git_log", json!({"repo_path": work}), "a commit"),
+            ("git_show", json!({"repo_path": work, "revision": "HEAD"}), "a commit"),
+            ("git_diff", json!({"repo_path": work, "target": "HEAD"}), "Diff"),
+            ("git_diff_unstaged", json!({"repo_path": work}), "Unstaged changes"),
+            ("git_branch", json!({"repo_path": work, "branch_type": "local"}), "ma"),
+        ],
+    );
+}
+
+/// Told of no repository it serves all, so what keeps it out is the sandbox.
+#[test]
+fn the_git_server_reaches_no_other_repository() {
+    let Some(peers) = Peers::with(&[Peers::git_server]) else { return };
+    let (dir, work, _) = files();
+    let other = dir.path().join("other").canonicalize().unwrap_or_else(|_| dir.path().join("other"));
+    let init = |path: &str| std::process::Command::new("git").args(["init", "--quiet", path]).status();
+    let other = other.display().to_string();
+    if ![&work, &other].iter().all(|path| init(path).is_ok_and(|status| status.success())) {
+        return;
+    }
+    lives_in(
+        env!("CARGO_TARGET_TMPDIR"),
+        &[&peers.git_server()],
+        // To look, reading is enough.
+        &format!("read = [{}]", json!(work)),
+        &|_| (),
+        &[
+            ("git_status", json!({"repo_path": work}), "note"),
+            ("git_add", json!({"repo_path": work, "files": ["note"]}), "\"isError\":true"),
+            ("git_status", json!({"repo_path": other}), "\"isError\":true"),
         ],
     );
 }

@@ -163,6 +163,7 @@ impl One<'_> {
             when(server.startup != Default::default(), "startup", server.startup.word().to_owned()),
             when(server.protocol != Default::default(), "protocol", server.protocol.word().to_owned()),
             when(server.prefix != Default::default(), "prefix", server.prefix.word().to_owned()),
+            server.sandbox.as_ref().map(|bounds| ("sandbox", show::bounds::line(bounds))),
             server.label.clone().map(|label| ("label", label)),
             server.version.clone().map(|version| ("version", version)),
         ];

@@ -1,5 +1,7 @@
 //! How a server is shown by `list` and `get`, in Codex's shapes. Secrets are masked unless asked for.
 
+pub mod bounds;
+
 use std::collections::BTreeMap;
 
 use serde::Serialize;
@@ -108,6 +110,7 @@ impl Shown<'_> {
         put("trust", server.trust.word().into());
         put("read_only", server.read_only.into());
         put("default_tools_approval_mode", server.default_approval.unwrap_or_default().word().into());
+        put("sandbox", server.sandbox.as_ref().map_or(Value::Null, bounds::json));
         put("idle_timeout_sec", server.idle_timeout.map(|time| time.as_secs_f64()).into());
         own
     }

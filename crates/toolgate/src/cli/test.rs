@@ -163,10 +163,10 @@ impl Test {
         };
         let started = started.map(|revision| format!("speaks {revision}")).map_err(Failure::from);
         self.note("start", begun, started)?;
+        let begun = Instant::now();
         if let Some(bounds) = up.status().sandbox {
             self.note("sandbox", begun, Ok(bounds))?;
         }
-        let begun = Instant::now();
         let pinged = up.ping().await.map(|_| String::new()).map_err(|fault| gate::Failure::Broke(fault).into());
         self.note("ping", begun, pinged)?;
         let begun = Instant::now();
@@ -295,7 +295,7 @@ impl Report for Test {
         for step in &self.steps {
             let mark = if step.ok { "ok" } else { "FAILED" };
             let detail = super::content::visible(&step.detail);
-            let _ = writeln!(text, "{:<6} {:>6} ms  {mark:<6} {detail}", step.step, step.ms);
+            let _ = writeln!(text, "{:<7} {:>6} ms  {mark:<6} {detail}", step.step, step.ms);
         }
         for check in &self.strict {
             let mark = if check.ok { "ok" } else { "FAILED" };
