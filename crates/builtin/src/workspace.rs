@@ -200,13 +200,15 @@ impl Workspace {
         let stop = CancellationToken::new();
         let gone = stop.clone().drop_guard();
         let (helper, settings) = (self.helper.clone(), self.settings.clone());
+        let (offering, tasks) = (self.offering.clone(), self.tasks.clone());
         let task = self.tasks.spawn(async move {
             let _turn = turn;
-            followed(&helper, &settings, &roots, command, &news, stop).await
+            let ended = followed(&helper, &settings, &roots, command, &news, stop).await;
+            offering.look_again(&tasks);
+            ended
         });
         let ended = task.await;
         drop(gone);
-        self.offering.look_again(&self.tasks);
         match ended {
             Ok(Ok(ended)) => self.told(ended, permit).await,
             Ok(Err(unrun)) => Answer::failure(&unrun.to_string()),

@@ -52,6 +52,15 @@ CODEX_HOME = {}
     home
 }
 
+/// Codex itself asks nobody about the tools of the gate: nobody is there, and the gate decides.
+fn unasked(home: &TempDir) {
+    let file = home.path().join("config.toml");
+    let config = std::fs::read_to_string(&file).expect("it is there");
+    let entry = "[mcp_servers.gate]\n";
+    let config = config.replace(entry, &format!("{entry}default_tools_approval_mode = \"approve\"\n"));
+    std::fs::write(file, config).expect("a file");
+}
+
 /// `codex exec`, run to its end. Its environment is the setup's, which has no `RUST_BACKTRACE`.
 fn exec(setup: &Setup, peers: &Peers, home: &Path) -> Output {
     let args = [&peers.codex(), "exec", "--json", "--skip-git-repo-check", "go"];
@@ -142,4 +151,51 @@ fn a_call_that_nobody_can_approve_is_refused_in_words_the_model_gets() {
     assert_eq!(calls(&output)[0]["status"], "failed", "{output:#?}");
     let told = model.requests("user")[1].to_string();
     assert!(told.contains("approval_mode"), "{told}");
+}
+
+/// What Codex does with each tool of the workspace, and a part of what comes of it.
+fn workspace_errand() -> Vec<(&'static str, Value, &'static str)> {
+    let patch = "*** Begin Patch\n*** Add File: src/lib.rs\n+pub fn one() {}\n*** Update File: README.md\n-old\n+new\n\
+                 *** Delete File: gone.txt\n*** Update File: from.txt\n*** Move to: src/to.txt\n-a\n+b\n*** End Patch\n";
+    vec![
+        ("write_file", json!({"path": "README.md", "content": "old\n"}), "4 bytes"),
+        ("write_file", json!({"path": "gone.txt", "content": "x\n"}), "2 bytes"),
+        ("write_file", json!({"path": "from.txt", "content": "a\n"}), "2 bytes"),
+        ("apply_patch", json!({"patch": patch}), "src/lib.rs"),
+        ("read_file", json!({"path": "README.md"}), "new"),
+        ("list_directory", json!({"path": "src"}), "to.txt"),
+        ("execute_command", json!({"command": "cat src/lib.rs src/to.txt"}), "pub fn one() {}"),
+    ]
+}
+
+#[test]
+fn codex_calls_every_tool_of_the_workspace_and_edits_many_files_by_one_patch() {
+    let Some(peers) = Peers::with(&[Peers::node, Peers::codex]) else { return };
+    let setup = Setup::new();
+    let errand = workspace_errand();
+    let calls_of = errand.iter().map(|(tool, arguments, _)| Turn::call("mcp__gate", tool, arguments));
+    let model = Model::start([("user", calls_of.chain([Turn::say("done")]).collect())]);
+    let home = codex_home(&setup, &model, &["--profile", "workspace"]);
+    unasked(&home);
+    let output = exec(&setup, &peers, home.path());
+    assert_eq!(output.status, Some(0), "{output:#?}");
+    let shown = shown(&model.requests("user")[0]);
+    let calls = calls(&output);
+    assert_eq!(calls.len(), errand.len(), "{output:#?}");
+    for (call, (tool, _, expected)) in calls.iter().zip(&errand) {
+        assert!(shown.contains(&(*tool).to_owned()), "{tool}: {shown:?}");
+        let unheld = call.to_string().contains("sandbox_unavailable");
+        assert!(unheld || call["status"] == "completed", "{call}");
+        assert!(
+            unheld || call["result"]["content"][0]["text"].as_str().is_some_and(|text| text.contains(expected)),
+            "{call}"
+        );
+    }
+    let read = |path: &str| std::fs::read_to_string(setup.home.work().join(path)).ok();
+    let found = ["src/lib.rs", "README.md", "gone.txt", "from.txt", "src/to.txt"].map(read);
+    let expected = [Some("pub fn one() {}\n"), Some("new\n"), None, None, Some("b\n")];
+    assert_eq!(found.each_ref().map(Option::as_deref), expected);
+    let attempts = attempts(&setup);
+    assert!(attempts.iter().all(|attempt| attempt["server"] == "workspace"), "{attempts:#?}");
+    assert_eq!(attempts.len(), errand.len(), "all of it is on record");
 }

@@ -71,12 +71,14 @@ pub struct Named {
 
 /// The files of the first root that git does not ignore: as many levels of them as fit.
 pub fn named(roots: &Roots) -> Vec<Named> {
-    let mut found = Vec::new();
+    let (mut found, protected) = (Vec::new(), exec::protected());
     for depth in 1..=LISTED_DEPTH {
         let wanted = list::Wanted { depth, gitignore: true, most: 10 * LISTED_MAX };
         let Ok(listing) = list::list(roots, ".", wanted) else { break };
         let files = listing.entries.into_iter().filter_map(|entry| Some(Named { size: entry.size?, path: entry.path }));
-        let files: Vec<_> = files.collect();
+        // While a command runs, empty files stand where protected ones would be.
+        let stands_in = |file: &Named| file.size == 0 && protected.covers(file.path.as_ref());
+        let files: Vec<_> = files.filter(|file| !stands_in(file)).collect();
         if files.len() > LISTED_MAX || listing.truncated {
             break;
         }
