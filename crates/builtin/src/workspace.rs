@@ -119,6 +119,8 @@ pub struct Workspace {
     watching: Watching,
     kept: Option<Arc<Kept>>,
     offering: Arc<Offering>,
+    /// What held the last command.
+    held: Mutex<Option<Arc<str>>>,
 }
 
 impl Workspace {
@@ -138,6 +140,7 @@ impl Workspace {
             offering: Arc::new(Offering::new(name.clone(), roots.clone(), catalog, hub)),
             commands: Arc::new(Semaphore::new(COMMANDS)),
             recovered: Mutex::default(),
+            held: Mutex::default(),
             settings: Arc::new(settings),
             name,
             roots,
@@ -218,6 +221,7 @@ impl Workspace {
 
     /// What came of a command. Streams that were cut are kept whole, masked, for whoever called.
     async fn told(&self, mut ended: Ended, permit: &Permit) -> Answer {
+        *self.held.lock().unwrap_or_else(PoisonError::into_inner) = Some(ended.sandbox.as_str().into());
         let [out, err] = std::mem::take(&mut ended.whole);
         let mut links = Vec::new();
         for (stream, whole, uri) in [("stdout", out, &mut ended.stdout_uri), ("stderr", err, &mut ended.stderr_uri)] {
@@ -350,6 +354,13 @@ impl Source for Workspace {
 
     fn readiness(&self) -> Readiness {
         Readiness::Up
+    }
+
+    /// On record only where commands may run with less than was asked for; else what held them is what was asked for.
+    fn bounds(&self) -> Option<Arc<str>> {
+        self.settings.allow_degraded?;
+        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Some(held.unwrap_or_else(|| self.settings.level.to_string().into()))
     }
 
     fn start(&self, _: StartPermit) {

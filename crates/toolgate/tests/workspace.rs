@@ -151,6 +151,21 @@ fn a_command_reaches_the_hosts_that_are_named_and_no_other() {
 }
 
 #[test]
+fn where_less_may_do_the_record_says_what_held_a_command() {
+    for (settings, told) in [("", false), ("allow_degraded = \"S1\"\n", true)] {
+        let workspace = Workspace::with(&format!("[workspace]\n{settings}"));
+        let mut client = workspace.client();
+        if !holds(&mut client) {
+            return;
+        }
+        assert!(client.close().success());
+        let end = workspace.setup.events().into_iter().rfind(|event| event["event"] == "end").expect("a call ended");
+        let held = end["sandbox"].as_str().unwrap_or_default();
+        assert_eq!(held.starts_with('S'), told, "{end}");
+    }
+}
+
+#[test]
 fn a_runaway_command_is_contained_and_nothing_of_it_is_left() {
     let workspace = Workspace::new();
     let mut client = workspace.client();
