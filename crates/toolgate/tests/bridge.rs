@@ -6,7 +6,6 @@ use common::bridge::{Bridge, MARKED, arguments, failed, is_thread, text};
 use common::names;
 use common::real::Peers;
 use serde_json::{Value, json};
-use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 use testkit::model::{Model, Turn};
 use testkit::wait;
@@ -178,6 +177,11 @@ fn failures_are_failures_and_leave_no_turn() {
     let mut client = bridge.client();
     for (mode, expected) in [
         ("auth", "Authentication failed: Please run `codex login`"),
+        ("key", "Set SOME_API_KEY where this server is started"),
+        (
+            "login",
+            "Authentication failed: Please run `codex login` (with an API key: `printenv OPENAI_API_KEY | codex login",
+        ),
         ("model", "Invalid model: nope"),
         ("quota", "a limit of the account is reached"),
         ("network", "Failed to execute codex command: the model could not be reached"),
@@ -374,24 +378,11 @@ fn text_of(result: &Value) -> &str {
 fn the_real_codex_begins_and_resumes_a_conversation() {
     let Some(peers) = Peers::with(&[Peers::node, Peers::codex]) else { return };
     let model = Model::start([("user", vec![Turn::say("first"), Turn::say("second")])]);
-    let bridge = Bridge::new(&json!({}));
-    bridge.setup.home.write(
-        "config.toml",
-        format!(
-            "model = \"scripted\"\nmodel_provider = \"scripted\"\n[model_providers.scripted]\nname = \"scripted\"\n\
-             base_url = \"{}\"\nwire_api = \"responses\"\nenv_key = \"MODEL_KEY\"\nrequest_max_retries = 0\n\
-             stream_max_retries = 0\nsupports_websockets = false\n[features]\nenable_request_compression = false\n\
-             [analytics]\nenabled = false\n",
-            model.url
-        ),
-    );
-    // Its package starts with whatever `node` is on PATH, which may be too old for it.
-    let script = format!("#!/bin/sh\nexec '{}' '{}' \"$@\"\n", peers.node(), peers.codex());
-    let program = bridge.setup.home.write("real-codex", script);
-    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).expect("ours");
-    let program = program.display().to_string();
-    let env = [("CODEX_BIN", &*program), ("CODEX_DEFAULT_MODEL", "inherit"), ("MODEL_KEY", "none")];
-    let mut client = bridge.client_with(&env).patient(Duration::from_secs(180));
+    let mut bridge = Bridge::new(&json!({}));
+    bridge.use_the_real_codex(&peers, &model.url);
+    let mut client = bridge
+        .client_with(&[("CODEX_DEFAULT_MODEL", "inherit"), ("MODEL_KEY", "none")])
+        .patient(Duration::from_secs(180));
     for (prompt, answer) in [("one", "first"), ("two", "second")] {
         let said = client.call("codex", &json!({"prompt": prompt, "sessionId": "s", "sandbox": "read-only"}));
         assert_eq!(text(&said), answer, "{said:?}");

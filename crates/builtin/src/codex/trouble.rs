@@ -25,6 +25,13 @@ pub enum Trouble {
     NoCli(String),
     /// Nobody is logged in.
     Auth(String),
+    /// The variable with the key of the configured provider is not set.
+    NoKey {
+        /// Which variable, as Codex names it.
+        variable: String,
+        /// Codex's words.
+        said: String,
+    },
     /// There is no such model, for this user.
     Model {
         /// Which.
@@ -72,6 +79,8 @@ impl Trouble {
         let has = |needles: &[&str]| needles.iter().any(|needle| low.contains(needle));
         if has(&["no rollout found", "no saved session found", "session not found", "thread not found"]) {
             Self::NoThread(quote)
+        } else if let Some(variable) = missing_variable(said) {
+            Self::NoKey { variable, said: quote }
         } else if has(&[
             "401 unauthorized",
             "not logged in",
@@ -109,6 +118,11 @@ impl Trouble {
                 "Authentication failed: Please run `codex login`{}. Codex said: {said}",
                 cli.map(login).unwrap_or_default()
             ),
+            Self::NoKey { variable, said } => format!(
+                "Authentication failed: the key of the configured model provider is not there. Set {variable} where this \
+                 server is started (in most clients: `env` of its entry), or configure another provider in config.toml. \
+                 Codex said: {said}"
+            ),
             Self::Model { model, said } => format!("Invalid model: {model}. Codex said: {said}"),
             Self::Quota(said) => {
                 format!(
@@ -136,6 +150,13 @@ impl Trouble {
             Self::Refused(why) => why.clone(),
         }
     }
+}
+
+/// The variable that a provider's `env_key` names and nobody has set.
+fn missing_variable(said: &str) -> Option<String> {
+    let (_, rest) = said.rsplit_once("Missing environment variable: ")?;
+    let name = rest.trim_start_matches('`').split(|c: char| !c.is_ascii_alphanumeric() && c != '_').next()?;
+    (!name.is_empty()).then(|| name.to_owned())
 }
 
 /// How one logs in with this version.
@@ -218,6 +239,10 @@ mod tests {
             "Authentication failed: Please run `codex login`",
         );
         check("Error: Not logged in", "Authentication failed: Please run `codex login`");
+        check(
+            "Missing environment variable: `SOME_KEY`. Get one.",
+            "Authentication failed: the key of the configured model provider is not there. Set SOME_KEY where",
+        );
         check("The model `m-1` does not exist", "Invalid model: m-1.");
         check("exceeded retry limit, last status: 429 Too Many Requests", "Failed to execute codex command: a limit");
         check("Reconnecting... waiting for network", "Failed to execute codex command: the model could not be reached");

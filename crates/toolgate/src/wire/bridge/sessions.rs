@@ -6,7 +6,7 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, Once, PoisonError};
 use std::time::Duration;
 
 use builtin::codex::sessions::{Exchange, Hold, Keep, Kept, Session, Sessions, Unkept};
@@ -26,12 +26,14 @@ pub struct Shelf {
     turns: PathBuf,
     /// Who waits within this process: first come, first served, and one asker for the file.
     here: Mutex<HashMap<PathBuf, Arc<tokio::sync::Mutex<()>>>>,
+    /// Done once the first turn is asked for.
+    tidied: Once,
 }
 
 impl Shelf {
     pub fn new(state: &Path) -> Self {
         let db = Db::at(state.join(store::db::FILE), Arc::new(System));
-        Self { db, turns: state.join("codex-turns"), here: Mutex::default() }
+        Self { db, turns: state.join("codex-turns"), here: Mutex::default(), tidied: Once::new() }
     }
 
     fn here(&self, path: &Path) -> Arc<tokio::sync::Mutex<()>> {
@@ -74,6 +76,16 @@ fn try_take(path: &Path) -> io::Result<Option<File>> {
     }
 }
 
+/// Takes the files away that processes left which were killed in a turn. One that somebody has stays.
+fn tidy(turns: &Path) {
+    for entry in std::fs::read_dir(turns).into_iter().flatten().flatten() {
+        if let Ok(Some(_held)) = try_take(&entry.path()) {
+            // Still locked, as when a turn is over.
+            _ = std::fs::remove_file(entry.path());
+        }
+    }
+}
+
 fn unkept(error: impl std::fmt::Display) -> Unkept {
     Unkept(error.to_string())
 }
@@ -91,6 +103,7 @@ impl Sessions for Shelf {
         Box::pin(async move {
             let here = self.here(&path).lock_owned().await;
             std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.turns).map_err(unkept)?;
+            self.tidied.call_once(|| tidy(&self.turns));
             loop {
                 if let Some(file) = try_take(&path).map_err(unkept)? {
                     return Ok(Arc::new(Turn { path, _file: file, _here: here }) as Hold);
@@ -164,6 +177,19 @@ mod tests {
         drop(waiting.await.expect("its turn"));
         drop(other);
         assert_eq!(std::fs::read_dir(state.path().join("codex-turns")).expect("there").count(), 0);
+    }
+
+    #[tokio::test]
+    async fn what_a_killed_process_left_is_taken_away() {
+        let state = tempfile::tempdir().expect("temporary");
+        let turns = state.path().join("codex-turns");
+        let first = Shelf::new(state.path());
+        let held = first.hold("me", "a").await.expect("free");
+        std::fs::write(turns.join("left"), "").expect("a file");
+        drop(Shelf::new(state.path()).hold("me", "b").await.expect("free"));
+        assert_eq!(std::fs::read_dir(&turns).expect("there").count(), 1, "the turn that goes on");
+        drop(held);
+        assert_eq!(std::fs::read_dir(&turns).expect("there").count(), 0);
     }
 
     #[tokio::test]
