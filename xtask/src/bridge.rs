@@ -4,6 +4,7 @@
 //! What is tried stands in `bridge/drive.py`, which does it with one CLI and says what held.
 
 pub(crate) mod defects;
+pub(crate) mod load;
 
 use std::fmt::Write as _;
 use std::fs;

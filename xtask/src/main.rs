@@ -26,6 +26,8 @@ enum Chore {
     Bridge(bridge::Flags),
     /// Try the server whose place toolgate takes with the tests for its defects; writes what was seen.
     BridgeDefects(bridge::defects::Flags),
+    /// Many calls of Codex at a time while processes are killed, and what toolgate adds to one run; writes a report.
+    BridgeLoad(bridge::load::Flags),
     /// Run the official MCP conformance suite against the fixture, directly or through toolgate.
     Conform(conform::Flags),
     /// Write what the program says of itself: the command line's reference and the plugin for Claude Code.
@@ -53,6 +55,7 @@ fn main() -> ExitCode {
         Chore::Bench(flags) => bench::run(&flags),
         Chore::Bridge(flags) => bridge::run(&flags),
         Chore::BridgeDefects(flags) => bridge::defects::run(&flags),
+        Chore::BridgeLoad(flags) => bridge::load::run(&flags),
         Chore::Conform(flags) => conform::run(&flags),
         Chore::Docs(flags) => docs::run(&flags),
         Chore::Peers(flags) => peers::run(&flags),
