@@ -86,6 +86,41 @@ pub enum NotRun {
     Stopping,
 }
 
+/// A program that runs.
+pub struct Started {
+    /// What it reads.
+    pub stdin: Sender,
+    /// What it says.
+    pub stdout: Receiver,
+    /// What it complains of.
+    pub stderr: Option<Receiver>,
+    /// Dropping it ends the program, and all that it started.
+    pub watched: Watched,
+    /// What holds it, for a launch with a profile.
+    pub effective: Option<Effective>,
+    /// Its way out to the hosts it may reach; ends with it.
+    pub way_out: JoinSet<()>,
+}
+
+/// Starts a program.
+///
+/// # Errors
+/// [`NotRun`] if nothing was started.
+pub async fn start(helper: &Helper, launch: Launch) -> Result<Started, NotRun> {
+    let helper = helper.clone();
+    let net = launch.profile.as_ref().map(|profile| profile.net.clone());
+    let launched = tokio::task::spawn_blocking(move || sandbox::launch(&helper, &launch)).await;
+    let child = launched.map_err(|_| NotRun::Stopping)??;
+    let mut way_out = JoinSet::new();
+    if let (Some(egress), Some(Net::Hosts(hosts))) = (child.egress, net) {
+        way_out.spawn(sandbox::serve_egress("a command".to_owned(), egress, hosts));
+    }
+    let (stdin, stdout) = child_pipes(child.stdin, child.stdout)?;
+    let stderr = child.stderr.map(Receiver::from_owned_fd).transpose()?;
+    let watched = Watched::new(child.lifeline)?;
+    Ok(Started { stdin, stdout, stderr, watched, effective: child.effective, way_out })
+}
+
 /// Runs the program to its end; `heard` is given what it writes as it comes. `stop` ends the program and all it
 /// started, and returns when nothing of it is left; dropping the future ends them without waiting.
 ///
@@ -98,23 +133,12 @@ pub async fn run(
     stop: CancellationToken,
 ) -> Result<Ran, NotRun> {
     let begun = Instant::now();
-    let (helper, launch) = (helper.clone(), job.launch);
-    let net = launch.profile.as_ref().map(|profile| profile.net.clone());
-    let launched = tokio::task::spawn_blocking(move || sandbox::launch(&helper, &launch)).await;
-    let child = launched.map_err(|_| NotRun::Stopping)??;
-    // Ends with the run.
-    let mut way_out = JoinSet::new();
-    if let (Some(egress), Some(Net::Hosts(hosts))) = (child.egress, net) {
-        way_out.spawn(sandbox::serve_egress("a command".to_owned(), egress, hosts));
-    }
-    let (stdin, stdout) = child_pipes(child.stdin, child.stdout)?;
-    let stderr = child.stderr.map(Receiver::from_owned_fd).transpose()?;
-    let watched = Watched::new(child.lifeline)?;
+    let Started { stdin, stdout, stderr, watched, effective, way_out: _way_out } = start(helper, job.launch).await?;
     let mut out = Tap { stream: Stream::Out, pipe: Some(stdout), clip: Clip::new(job.keep, job.whole) };
     let mut err = Tap { stream: Stream::Err, pipe: stderr, clip: Clip::new(job.keep, job.whole) };
     let until = Until { deadline: begun + job.limit, stop };
     let ending = follow(&watched, pin!(feed(stdin, job.stdin)), (&mut out, &mut err), until, heard).await;
-    Ok(Ran { ending, stdout: out.clip, stderr: err.clip, took: begun.elapsed(), effective: child.effective })
+    Ok(Ran { ending, stdout: out.clip, stderr: err.clip, took: begun.elapsed(), effective })
 }
 
 /// A program need not read its input, so failing to write it is no failure.
@@ -211,7 +235,8 @@ impl Clip {
         Self { room: room / 2, longest, whole: (longest > 0).then(Vec::new), ..Self::default() }
     }
 
-    fn push(&mut self, bytes: &[u8]) {
+    /// Takes more in.
+    pub fn push(&mut self, bytes: &[u8]) {
         self.whole = self.whole.take().filter(|whole| whole.len() + bytes.len() <= self.longest);
         if let Some(whole) = &mut self.whole {
             whole.extend_from_slice(bytes);

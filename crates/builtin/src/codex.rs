@@ -4,10 +4,13 @@
 //! [`Bridge`] is a source like any other: its tools stand in the catalog, the policy decides on them, the ledger
 //! records them. Not here: where its settings and sessions come from ([`Settings`], [`sessions::Sessions`]).
 
+mod appserver;
+mod approvals;
 mod argv;
 mod ask;
 mod cli;
 mod events;
+mod hosts;
 mod queue;
 mod rollouts;
 mod run;
@@ -19,11 +22,13 @@ mod trouble;
 
 use crate::answer::Answer;
 use crate::news::News;
+use approvals::Asks;
 use ask::Ask;
 use bytes::Bytes;
 use cli::Finder;
 use gate::ports::{BoxFuture, Clock, Ids, Readiness, Source};
 use gate::{Code, Delivery, Fault, ItemKind, Offer, Permit, ServerName, StartPermit, Unmasked};
+use hosts::Host;
 use queue::Queue;
 use run::Runner;
 use sessions::{Keep, Sessions};
@@ -32,7 +37,7 @@ use tokio_util::task::TaskTracker;
 use tools::Tool;
 use trouble::Trouble;
 
-pub use settings::{Contract, DefaultModel, Sandbox, Settings};
+pub use settings::{Contract, DefaultModel, Leave, Sandbox, Settings};
 
 /// The server's name.
 pub const NAME: &str = "codex";
@@ -101,13 +106,21 @@ impl Bridge {
         let news = Arc::new(News::new(permit.wants_progress().then(|| permit.feed())));
         let owner = permit.by().word();
         match ask {
-            Ask::Turn(turn) => self.turn(tool, turn, owner, news).await,
+            Ask::Turn(turn) => self.turn(tool, turn, owner, news, self.asks(permit)).await,
             Ask::Review(review) => self.review(review, news).await,
             Ask::Search(search) => self.search(search, news).await,
             Ask::Sessions => self.list(owner).await,
             Ask::Ping(message) => Answer::text(&mcp::view::quoted(&message)),
             Ask::Help => self.help().await,
         }
+    }
+
+    /// Whoever is asked in the course of this call.
+    fn asks(&self, permit: &Permit) -> Arc<Asks> {
+        let wire = permit.wire();
+        let host = || Host::new(permit.feed(), wire.part(wire.parts.id));
+        let host = (self.runner.settings.contract == Contract::Codex).then(host);
+        Arc::new(Asks { people: permit.people(), host })
     }
 
     /// In milliseconds since 1970.

@@ -10,7 +10,7 @@ use crate::session::Session;
 use crate::waiting::{EVERY, Waiting};
 use bytes::Bytes;
 use gate::ports::Listener;
-use gate::{Answer, Approval, Place, Wire};
+use gate::{Answer, Approval, Place, Wire, Words};
 use mcp::stdio::Outbox;
 use mcp::{Revision, view};
 use std::sync::{Arc, Mutex, OnceLock};
@@ -99,6 +99,25 @@ impl Line {
         self.tracker.spawn_on(wait, &runtime);
     }
 
+    /// Asks the client's user, and reads the result of that.
+    fn elicit(
+        &self,
+        params: String,
+        answer: oneshot::Sender<Answer>,
+        read: impl FnOnce(&str) -> Answer + Send + 'static,
+    ) {
+        let message = |id: &[u8]| {
+            let id = String::from_utf8_lossy(id);
+            format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"elicitation/create","params":{params}}}"#).into()
+        };
+        self.put(message, answer, |said| result(&said).map_or(Answer::Dismissed, read));
+    }
+
+    /// Whether the client's revision knows elicitations other than forms.
+    fn has_modes(&self) -> bool {
+        self.session.as_ref().is_some_and(|session| session.profile().revision >= Revision::V2025_11_25)
+    }
+
     fn hears(&self, level: Level) -> bool {
         let least = self.session.as_ref().map(|session| session.level()).or(self.level);
         least.is_some_and(|least| level >= least)
@@ -137,13 +156,14 @@ impl Listener for Line {
     }
 
     fn approve(&self, question: &Approval, answer: oneshot::Sender<Answer>) {
-        let modes = self.session.as_ref().is_some_and(|session| session.profile().revision >= Revision::V2025_11_25);
-        let (params, may_last) = (question::params(question, modes), question::may_last(question));
-        let message = |id: &[u8]| {
-            let id = String::from_utf8_lossy(id);
-            format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"elicitation/create","params":{params}}}"#).into()
-        };
-        self.put(message, answer, move |said| read(&said, may_last));
+        let may_last = question::may_last(question);
+        let read = move |result: &str| question::answer(result, may_last);
+        self.elicit(question::params(question, self.has_modes()), answer, read);
+    }
+
+    fn approve_in_words(&self, question: &Approval, words: &Words, answer: oneshot::Sender<Answer>) {
+        let params = question::params_in_words(question, words, self.has_modes());
+        self.elicit(params, answer, question::answer_in_words);
     }
 
     fn waits(&self, over: oneshot::Receiver<()>) {
@@ -174,10 +194,9 @@ fn withdraw(session: &Session, out: &Out, id: u64) {
     }
 }
 
-/// What a client's user answered. An error is no answer.
-fn read(said: &Wire, may_last: bool) -> Answer {
-    let result = std::str::from_utf8(&said.json).ok().and_then(|json| view::member(json, "result"));
-    result.map_or(Answer::Dismissed, |result| question::answer(result, may_last))
+/// What a client answered, if that is no error.
+fn result(said: &Wire) -> Option<&str> {
+    view::member(std::str::from_utf8(&said.json).ok()?, "result")
 }
 
 /// How far a progress notification says that the call is.

@@ -2,7 +2,7 @@
 //! how they travel is the line's and the rounds' matter.
 
 use gate::pin::{elided, visible};
-use gate::{Answer, Approval};
+use gate::{Answer, Approval, Words};
 use mcp::view;
 
 /// The longest text in the arguments that is shown whole, in characters.
@@ -24,6 +24,26 @@ pub(crate) fn params(question: &Approval, mode: bool) -> String {
     format!(r#"{{{mode}"message":{},"requestedSchema":{}}}"#, view::quoted(&message(question)), schema(question))
 }
 
+/// The same for an act, in its own words: a host that knows what goes along goes by that. Nothing of it may take the
+/// place of what is ours.
+pub(crate) fn params_in_words(question: &Approval, words: &Words, mode: bool) -> String {
+    let own = ["mode", "message", "requestedSchema"];
+    let beside = members(&words.beside).unwrap_or_default();
+    let beside = beside.into_iter().filter_map(|(key, value)| key.map(|key| (key, value)));
+    let beside = beside.filter(|(key, _)| !own.iter().any(|own| view::is_key(key, own)));
+    let beside: String = beside.map(|(key, value)| format!(",{key}:{value}")).collect();
+    let message = format!("{}\n{}", words.text, fate(question));
+    let mode = if mode { r#""mode":"form","# } else { "" };
+    let schema = r#"{"type":"object","properties":{}}"#;
+    format!(r#"{{{mode}"message":{},"requestedSchema":{schema}{beside}}}"#, view::quoted(&message))
+}
+
+/// Until when it can be answered, and where all of it is.
+fn fate(question: &Approval) -> String {
+    let minutes = question.expires.saturating_sub(question.asked).div_ceil(60_000_000);
+    format!("The question expires in {minutes} min; all of it: `toolgate approvals show {}`", question.id)
+}
+
 /// Whether a yes may be offered that lasts for the conversation.
 pub(crate) fn may_last(question: &Approval) -> bool {
     question.class != HIGH_IMPACT && question.conversation.is_some()
@@ -42,20 +62,19 @@ fn message(question: &Approval) -> String {
     let name = |text: &str| elided(text, MOST_NAME);
     let client =
         question.client.as_deref().map_or_else(|| "A client".to_owned(), |client| format!("`{}`", name(client)));
-    let minutes = question.expires.saturating_sub(question.asked).div_ceil(60_000_000);
     format!(
         "{client} ({}) wants to call the tool `{}` of the server `{}`.\n\
          What it can do: {}\n\
          Asked because of: {}\n\
          Arguments: {}\n\
-         To accept is to let this call run once. The question expires in {minutes} min; all of it: `toolgate approvals show {}`",
+         To accept is to let this call run once. {}",
         name(&question.by),
         name(&question.tool),
         name(question.server.as_str()),
         class(&question.class),
         name(&question.rule),
         arguments(&question.arguments),
-        question.id,
+        fate(question),
     )
 }
 
@@ -131,6 +150,23 @@ pub(crate) fn answer(result: &str, may_last: bool) -> Answer {
         }
         Some("decline") => Answer::No,
         _ => Answer::Dismissed,
+    }
+}
+
+/// What a client answered to a question in words: hosts of Codex's own server put the decision beside the action.
+pub(crate) fn answer_in_words(result: &str) -> Answer {
+    let decision = view::member(result, "decision");
+    let said = decision.map(|raw| view::string(raw).unwrap_or_default());
+    let decided = match said.as_deref() {
+        None => return answer(result, false),
+        Some("approved" | "approved_for_session") => Answer::Yes,
+        Some("denied") => Answer::No,
+        Some(_) => Answer::Dismissed,
+    };
+    // Whoever says both has to mean the same.
+    match (decided, view::member(result, "action").is_some().then(|| answer(result, false))) {
+        (Answer::Yes, Some(action)) => action,
+        (decided, _) => decided,
     }
 }
 
@@ -222,6 +258,32 @@ mod tests {
         check(r#"{"action":"cancel"}"#, Answer::Dismissed);
         check(r#"{"action":"decline","action":"accept"}"#, Answer::Dismissed);
         assert_eq!(answer(r#"{"action":"accept","content":{"remember":"conversation"}}"#, false), Answer::Yes);
+    }
+
+    #[test]
+    fn a_question_in_words_has_its_words_and_what_goes_along_but_nothing_of_ours_twice() {
+        let beside = r#"{"codex_command":["a","b"],"message":"evil","m\u006fde":"url"}"#.to_owned();
+        let words = Words { text: "Allow Codex to run `a b`?".to_owned(), beside };
+        let params = params_in_words(&question("high_impact", "{}"), &words, true);
+        let read: serde_json::Value = serde_json::from_str(&params).expect("JSON");
+        assert_eq!((&read["codex_command"][1], &read["mode"]), (&"b".into(), &"form".into()), "{params}");
+        let message = read["message"].as_str().expect("text");
+        assert!(message.starts_with("Allow Codex to run `a b`?\nThe question expires in 10 min"), "{params}");
+        assert!(!params.contains("evil") && !params.contains("url"), "{params}");
+    }
+
+    #[test]
+    fn hosts_of_codexs_own_server_put_the_decision_beside_the_action() {
+        let check = |result: &str, want: Answer| assert_eq!(answer_in_words(result), want, "{result}");
+        check(r#"{"action":"accept","content":{},"decision":"approved"}"#, Answer::Yes);
+        check(r#"{"decision":"approved_for_session"}"#, Answer::Yes);
+        check(r#"{"action":"accept","decision":"denied"}"#, Answer::No);
+        check(r#"{"action":"accept","decision":"abort"}"#, Answer::Dismissed);
+        check(r#"{"action":"accept","decision":7}"#, Answer::Dismissed);
+        check(r#"{"action":"decline","decision":"approved"}"#, Answer::No);
+        check(r#"{"action":"accept"}"#, Answer::Yes);
+        check(r#"{"action":"cancel"}"#, Answer::Dismissed);
+        check("{}", Answer::Dismissed);
     }
 
     #[test]

@@ -19,6 +19,7 @@ use crate::schema::{Checker, Validators};
 use crate::taint::Taints;
 use crate::words::{Call, CallId, Face, ItemKind, Principal, Reply, ServerName, Target};
 use arc_swap::ArcSwap;
+use permit::Within;
 use renewal::Rules;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -32,9 +33,9 @@ const SCHEMAS: usize = 1_024;
 /// The gate: everything between a face and the sources.
 pub struct Gate {
     catalog: Arc<Catalog>,
-    recorder: Recorder,
+    recorder: Arc<Recorder>,
     hub: Arc<Hub>,
-    approvals: Approvals,
+    approvals: Arc<Approvals>,
     taints: Taints,
     pace: Pace,
     schemas: Validators,
@@ -70,9 +71,9 @@ impl Gate {
         let (restores, pace) = (Restores::new(), PaceLimits::default());
         Self {
             catalog,
-            recorder,
+            recorder: Arc::new(recorder),
             hub,
-            approvals,
+            approvals: Arc::new(approvals),
             taints: Taints::default(),
             pace: Pace::default(),
             schemas: Validators::new(SCHEMAS),
@@ -160,8 +161,9 @@ impl Gate {
             Decision::Deny(denial) => return Err(Refusal::Denied(denial)),
             Decision::Ask(question) => question,
         };
-        let (recorder, masks) = (&self.recorder, &*rules.masks);
-        let asking = Asking { call, item, question, policy: rules.policy.digest(), recorder, masks };
+        let (recorder, masks) = (&*self.recorder, &*rules.masks);
+        let policy = rules.policy.digest();
+        let asking = Asking { call, item, question, policy, recorder, masks, words: None };
         // Boxed: every call moves the room for all that it might be, and few have to ask.
         let leave = Box::pin(self.approvals.ask(&asking)).await?;
         let question = asking.question;
@@ -332,7 +334,12 @@ impl Gate {
                 if let Some(arguments) = rules.restored(&call, &item) {
                     call.wire = call.wire.with_arguments(&arguments);
                 }
-                Ok((Permit { call, item, masks: rules.masks.clone() }, entry))
+                let within = Within {
+                    approvals: self.approvals.clone(),
+                    recorder: self.recorder.clone(),
+                    policy: rules.policy.clone(),
+                };
+                Ok((Permit { call, item, masks: rules.masks.clone(), within }, entry))
             }
             Err(refusal) => Err(self.refuse(&call, Some(&item), refusal)),
         }

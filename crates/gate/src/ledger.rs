@@ -240,6 +240,13 @@ impl Recorder {
         self.ledger.append(&event).map(drop).map_err(no_record)
     }
 
+    /// Records that leave was asked for an act within a call, and what it is.
+    pub(crate) fn act(&self, call: Uuid, approval: &Approval) -> Result<(), Refusal> {
+        let ts = self.clock.wall_micros();
+        let event = events::act(CallId(call), approval, self.arguments.keep == KeepArguments::Masked, ts);
+        self.ledger.append(&event).map(drop).map_err(no_record)
+    }
+
     /// Records that a person gave leave that lasts.
     pub(crate) fn grant(&self, grant: &StandingGrant) -> Result<(), Refusal> {
         let event = events::grant(grant, self.clock.wall_micros());

@@ -24,8 +24,8 @@ mod taint;
 pub mod words;
 
 pub use approval::{
-    Answer, Approval, ApprovalId, ApprovalRules, ApprovalState, Approvals, ArgPattern, CallDigest, Claim, Continuation,
-    NoDesk, Process, Settled, StandingGrant, Verdict, Way,
+    Act, Answer, Approval, ApprovalId, ApprovalRules, ApprovalState, Approvals, ArgPattern, CallDigest, Claim,
+    Continuation, NoDesk, People, Process, Settled, StandingGrant, Verdict, Way, Word, Words,
 };
 pub use catalog::{Catalog, Facts, Item, Listed, Naming, Offer, PrefixStyle, Seen};
 pub use code::Code;

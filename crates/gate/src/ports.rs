@@ -1,6 +1,6 @@
 //! What the gate needs of the world. Adapters implement these; the gate calls nothing else.
 
-use crate::approval::{Answer, Approval, ApprovalId, CallDigest, Settled, StandingGrant, Verdict};
+use crate::approval::{Answer, Approval, ApprovalId, CallDigest, Settled, StandingGrant, Verdict, Words};
 use crate::gate::{Permit, StartPermit};
 use crate::mask::Unmasked;
 use crate::pin::{self, Lock};
@@ -68,6 +68,12 @@ pub trait Listener: Send + Sync {
     /// Not every listener can; [`crate::Abilities::approves`] says which.
     fn approve(&self, question: &Approval, answer: oneshot::Sender<Answer>) {
         let _ = (question, answer);
+    }
+
+    /// The same, in words of the question's own.
+    fn approve_in_words(&self, question: &Approval, words: &Words, answer: oneshot::Sender<Answer>) {
+        let _ = words;
+        self.approve(question, answer);
     }
 
     /// From now on the call waits for a person, until the other end of `over` is dropped.

@@ -70,6 +70,22 @@ impl Line {
     }
 }
 
+/// The server that has a turn. What can be said of the turn itself is not said here.
+pub fn server(turn: &Turn, decided: &Decided<'_>) -> Vec<OsString> {
+    let mut line = Line::default();
+    line.arg("app-server");
+    if let Some(effort) = &turn.effort {
+        line.set_text("model_reasoning_effort", effort);
+    }
+    if let Some(uri) = decided.callback {
+        line.set_text("mcp_oauth_callback_url", uri);
+    }
+    for (key, value) in &turn.config {
+        line.set(key, value);
+    }
+    line.args
+}
+
 /// A turn, as a new thread or (`resume`) in an old one.
 pub fn turn(can: Can, turn: &Turn, decided: &Decided<'_>, resume: Option<&str>, prompt: String) -> Line {
     let mut line = Line::exec(can, decided);

@@ -47,6 +47,8 @@ pub struct Turn {
     pub dir: Option<String>,
     /// Handed to it in its environment.
     pub callback: Option<String>,
+    /// When it asks for leave, in Codex's word.
+    pub approval: Option<&'static str>,
     /// More configuration: key, and value as TOML.
     pub config: Vec<(String, String)>,
 }
@@ -130,8 +132,7 @@ impl Ask {
 
 fn turn(given: &mut Given) -> Result<Turn, Misasked> {
     let prompt = given.text("prompt")?.ok_or_else(|| wrong("`prompt` is missing: say what Codex is to do"))?;
-    // Codex asks nobody when it is driven like this, so every policy comes down to `never`.
-    given.one_of("approval-policy", &["untrusted", "on-failure", "on-request", "never"])?;
+    let approval = given.one_of("approval-policy", &["untrusted", "on-failure", "on-request", "never"])?;
     Ok(Turn {
         prompt,
         session: session(given)?,
@@ -143,6 +144,12 @@ fn turn(given: &mut Given) -> Result<Turn, Misasked> {
         full_auto: given.flag("fullAuto")?,
         dir: given.either("workingDirectory", "cwd")?,
         callback: given.text("callbackUri")?,
+        // The second is gone; who asked for it wanted to be asked.
+        approval: approval.map(|word| match &*word {
+            "untrusted" => "untrusted",
+            "never" => "never",
+            _ => "on-request",
+        }),
         config: settings(given)?,
     })
 }

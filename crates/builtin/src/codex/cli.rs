@@ -56,6 +56,8 @@ pub struct Can {
     pub review: bool,
     /// `--search`.
     pub search: bool,
+    /// `app-server`.
+    pub app_server: bool,
 }
 
 /// An installed CLI.
@@ -86,6 +88,7 @@ impl Can {
             exec_review: has_command(exec, "review"),
             review: has_command(main, "review"),
             search: flag(main, "--search"),
+            app_server: has_command(main, "app-server"),
         }
     }
 }

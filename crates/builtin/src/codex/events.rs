@@ -70,7 +70,7 @@ impl Events {
 
 impl Told {
     /// Takes one event in; what a person may want to hear of it.
-    fn hear(&mut self, event: &Value) -> Option<String> {
+    pub fn hear(&mut self, event: &Value) -> Option<String> {
         match event.get("msg") {
             Some(message) => self.hear_old(message),
             None => self.hear_new(event),
@@ -189,7 +189,8 @@ fn text(value: &Value) -> Option<String> {
     value.as_str().map(str::to_owned)
 }
 
-fn shortened(text: &str) -> String {
+/// As much of it as progress says.
+pub fn shortened(text: &str) -> String {
     match text.char_indices().nth(NEWS_MAX) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),

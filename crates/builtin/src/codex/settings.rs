@@ -55,6 +55,18 @@ pub enum Contract {
     Codex,
 }
 
+/// Whether people are asked for leave that Codex wants in the middle of a turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Leave {
+    /// Where the contract is that of Codex's own server, as its callers want it; else nobody is.
+    #[default]
+    AsHostsDo,
+    /// They are, wherever the installed release can ask.
+    Ask,
+    /// Nobody is: what would need leave is refused.
+    Refuse,
+}
+
 /// What the operator decides.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -90,4 +102,6 @@ pub struct Settings {
     pub callback_uri: Option<String>,
     /// Whose results the tools give.
     pub contract: Contract,
+    /// Whether people are asked in the middle of a turn.
+    pub leave: Leave,
 }

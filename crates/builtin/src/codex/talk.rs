@@ -1,12 +1,14 @@
 //! What each tool does, from what is asked to what is answered. Not here: command lines, processes, words of failures.
 
+use super::appserver::{self, Chat, Failed};
+use super::approvals::{Asks, Policy};
 use super::argv::{self, Decided, Line};
 use super::ask::{Review, Search, Subject, Turn};
 use super::cli::{self, Cli};
 use super::rollouts::{self, Wanted};
 use super::run::{Done, Run};
 use super::sessions::{Hold, Session};
-use super::settings::{Contract, DefaultModel, Sandbox};
+use super::settings::{Contract, DefaultModel, Sandbox, Settings};
 use super::tools::Tool;
 use super::trouble::{Setback, Trouble};
 use super::{Bridge, queue};
@@ -28,6 +30,8 @@ struct Plan {
     model: Option<String>,
     sandbox: Option<Sandbox>,
     callback: Option<String>,
+    /// Whoever is asked, if Codex may ask, and under which of its policies.
+    asks: Option<(Arc<Asks>, Option<&'static str>)>,
 }
 
 impl Plan {
@@ -38,6 +42,35 @@ impl Plan {
             dir: &self.dir,
             dir_given: self.dir_given,
             callback: self.callback.as_deref(),
+        }
+    }
+
+    /// The same; Codex may ask, where operator and caller want it and the release can.
+    fn asking(self, settings: &Settings, turn: &Turn, asks: Arc<Asks>) -> Self {
+        match Policy::of(settings, turn) {
+            Policy::Server(policy) if self.cli.can.app_server => Self { asks: Some((asks, policy)), ..self },
+            _ => self,
+        }
+    }
+
+    fn chat(
+        &self,
+        turn: &Turn,
+        resume: Option<&str>,
+        prompt: &str,
+        (asks, policy): (Arc<Asks>, Option<&'static str>),
+    ) -> Chat {
+        let run = self.run(Line::default());
+        Chat {
+            cli: run.cli,
+            args: argv::server(turn, &self.decided()),
+            dir: run.dir,
+            model: run.model,
+            env: run.env,
+            opening: appserver::opening(&self.decided(), policy, resume),
+            resume: resume.map(str::to_owned),
+            prompt: prompt.to_owned(),
+            asks,
         }
     }
 
@@ -53,9 +86,9 @@ impl Plan {
 }
 
 impl Bridge {
-    pub(super) async fn turn(&self, tool: Tool, turn: Turn, owner: &str, news: Arc<News>) -> Answer {
+    pub(super) async fn turn(&self, tool: Tool, turn: Turn, owner: &str, news: Arc<News>, asks: Arc<Asks>) -> Answer {
         let plan = match self.plan_turn(&turn).await {
-            Ok(plan) => plan,
+            Ok(plan) => plan.asking(&self.runner.settings, &turn, asks),
             Err(trouble) => return self.lacking(&turn, trouble.into(), None),
         };
         news.say("Starting Codex execution...");
@@ -95,7 +128,7 @@ impl Bridge {
         };
         let place = self.place(dir)?;
         let cli = self.finder.find(settings, &self.runner.helper).await?;
-        Ok(Plan { cli, dir: place, dir_given: dir.is_some(), model, sandbox: None, callback: None })
+        Ok(Plan { cli, dir: place, dir_given: dir.is_some(), model, sandbox: None, callback: None, asks: None })
     }
 
     /// Where to work: beneath one of the roots, wherever links may lead.
@@ -200,6 +233,14 @@ impl Bridge {
         news: Arc<News>,
         held: Hold,
     ) -> Result<Done, Setback> {
+        if let Some((asks, policy)) = &plan.asks {
+            let chat = plan.chat(turn, resume, &prompt, (asks.clone(), *policy));
+            match self.through_server(chat, news.clone(), held.clone()).await {
+                Err(Failed::TooOld) => {}
+                Err(Failed::Setback(setback)) => return Err(setback),
+                Ok(done) => return same(resume, done),
+            }
+        }
         let began = self.now();
         let line = argv::turn(plan.cli.can, turn, &plan.decided(), resume, prompt.clone());
         let mut done = self.through(plan.run(line), news, held).await?;
@@ -207,13 +248,12 @@ impl Bridge {
             let wanted = Wanted { began, thread: resume.map(str::to_owned), prompt };
             done.thread = rollouts::thread(&self.runner.settings, wanted).await;
         }
-        match resume {
-            // A name it does not know makes Codex begin a new thread without a word.
-            Some(asked) if done.thread.as_deref() != Some(asked) => {
-                Err(Trouble::NoThread(format!("no thread `{asked}`")).into())
-            }
-            _ => Ok(done),
-        }
+        same(resume, done)
+    }
+
+    async fn through_server(&self, chat: Chat, news: Arc<News>, held: Hold) -> Result<Done, Failed> {
+        let turn = self.queue.enter().await.map_err(|queue::Full(waiting)| Trouble::Busy(waiting))?;
+        self.runner.converse(chat, news, (turn, held)).await
     }
 
     /// Waits for a turn among all runs, and runs.
@@ -310,6 +350,16 @@ impl Bridge {
         bytes[6] = (bytes[6] & 0x0f) | 0x40;
         bytes[8] = (bytes[8] & 0x3f) | 0x80;
         bytes
+    }
+}
+
+/// A name it does not know makes Codex begin a new thread without a word.
+fn same(asked: Option<&str>, done: Done) -> Result<Done, Setback> {
+    match asked {
+        Some(asked) if done.thread.as_deref() != Some(asked) => {
+            Err(Trouble::NoThread(format!("no thread `{asked}`")).into())
+        }
+        _ => Ok(done),
     }
 }
 

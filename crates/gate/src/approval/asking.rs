@@ -2,7 +2,7 @@
 //! person, in the client or out of band. Every way ends in time, and every end but a person's yes is a no.
 
 use super::{Answer, Approval, ApprovalId, ApprovalState, ArgPattern, CallDigest, Claim, Continuation, Process};
-use super::{Settled, StandingGrant, Verdict, Way};
+use super::{Settled, StandingGrant, Verdict, Way, Words, within};
 use crate::catalog::Item;
 use crate::ledger::{Phase, Recorder};
 use crate::mask::Masks;
@@ -64,6 +64,8 @@ pub(crate) struct Asking<'a> {
     pub policy: &'a str,
     pub recorder: &'a Recorder,
     pub masks: &'a Masks,
+    /// The question in words of its own; it waits for as long as it is open.
+    pub words: Option<&'a Words>,
 }
 
 impl Approvals {
@@ -169,7 +171,12 @@ impl Approvals {
         Ok(grants.into_iter().find(covers))
     }
 
-    async fn lay_down(&self, asking: &Asking<'_>, digest: CallDigest, arguments: &[u8]) -> Result<Approval, Refusal> {
+    pub(super) async fn lay_down(
+        &self,
+        asking: &Asking<'_>,
+        digest: CallDigest,
+        arguments: &[u8],
+    ) -> Result<Approval, Refusal> {
         let now = self.clock.wall_micros();
         for late in self.desk.expire(now).await.map_err(no_desk)? {
             asking.recorder.approval(self.ids.fresh(), &late, Phase::Expired)?;
@@ -182,7 +189,7 @@ impl Approvals {
         let id = asked.id;
         let approval = self.desk.open(asked).await.map_err(no_desk)?;
         if approval.id == id {
-            asking.recorder.approval(asking.call.id.0, &approval, Phase::Requested)?;
+            within::record(asking, &approval)?;
             self.bell.iter().for_each(|bell| bell.ring(&approval));
         }
         Ok(approval)
@@ -217,18 +224,17 @@ impl Approvals {
     }
 
     /// Waits for whoever is first: the client's user, where that counts, or anybody out of band.
-    async fn wait(&self, asking: &Asking<'_>, approval: Approval, digest: CallDigest) -> Result<Leave, Refusal> {
+    pub(super) async fn wait(
+        &self,
+        asking: &Asking<'_>,
+        approval: Approval,
+        digest: CallDigest,
+    ) -> Result<Leave, Refusal> {
         let abilities = &asking.call.abilities;
         let mut client = None;
         match abilities.dialogue {
             Dialogue::Rounds if abilities.approves => return Err(Refusal::Pending(Box::new(approval))),
-            Dialogue::Live if abilities.approves => {
-                if let Some(listener) = &asking.call.listener {
-                    let (sender, receiver) = oneshot::channel();
-                    listener.approve(&approval, sender);
-                    client = Some(receiver);
-                }
-            }
+            Dialogue::Live if abilities.approves => client = within::put(asking, &approval),
             Dialogue::None | Dialogue::Live | Dialogue::Rounds => {}
         }
         // Kept until there is an answer: a caller that hears nothing for long gives up.
@@ -236,7 +242,8 @@ impl Approvals {
         if let Some(listener) = &asking.call.listener {
             listener.waits(over);
         }
-        let patient = self.clock.wall_micros().saturating_add(self.rules.patience).min(approval.expires);
+        let patience = if asking.words.is_some() { u64::MAX } else { self.rules.patience };
+        let patient = self.clock.wall_micros().saturating_add(patience).min(approval.expires);
         if let Some(receiver) = client {
             let settled = self.desk.wait(approval.id, approval.expires);
             tokio::select! {
@@ -358,14 +365,14 @@ fn no_desk(error: DeskError) -> Refusal {
 
 /// The arguments in the one spelling that equal arguments share; as they are if they cannot be read, so that
 /// nothing unreadable equals anything else.
-fn canonical_arguments(call: &Call) -> Vec<u8> {
+pub(super) fn canonical_arguments(call: &Call) -> Vec<u8> {
     let raw = call.wire.part(call.wire.parts.arguments);
     let raw = if raw.is_empty() { b"{}" } else { raw };
     canonical(raw).unwrap_or_else(|_| raw.to_vec())
 }
 
 /// Each part is preceded by its length, so that no two calls run together into the same bytes.
-fn digest(asking: &Asking<'_>, arguments: &[u8]) -> CallDigest {
+pub(super) fn digest(asking: &Asking<'_>, arguments: &[u8]) -> CallDigest {
     let (call, item) = (asking.call, asking.item);
     let parts: [&[u8]; 7] = [
         call.by.word().as_bytes(),

@@ -9,11 +9,13 @@ mod asking;
 pub(crate) mod memory;
 mod nobody;
 mod pattern;
+mod within;
 
 pub use asking::{ApprovalRules, Approvals};
 pub(crate) use asking::{Asking, Leave};
 pub use nobody::NoDesk;
 pub use pattern::ArgPattern;
+pub use within::{Act, People, Word, Words};
 
 use crate::words::ServerName;
 use serde::{Deserialize, Serialize};

@@ -1,7 +1,10 @@
 //! Leave to act, which only the gate gives, and the way back to the caller that comes with it.
 
+use crate::approval::{Approvals, People};
 use crate::catalog::Item;
+use crate::ledger::Recorder;
 use crate::mask::{Masks, Unmasked};
+use crate::policy::Policy;
 use crate::ports::Listener;
 use crate::words::{Call, CallId, Dialogue, Principal, ServerName, Wire};
 use bytes::Bytes;
@@ -15,6 +18,14 @@ pub struct Permit {
     pub(super) call: Box<Call>,
     pub(super) item: Arc<Item>,
     pub(super) masks: Arc<Masks>,
+    pub(super) within: Within,
+}
+
+/// What it takes to ask for leave within a call.
+pub(super) struct Within {
+    pub approvals: Arc<Approvals>,
+    pub recorder: Arc<Recorder>,
+    pub policy: Arc<Policy>,
 }
 
 impl Permit {
@@ -66,6 +77,23 @@ impl Permit {
     /// Whether the caller knows links to resources among what a tool answers.
     pub fn knows_links(&self) -> bool {
         self.call.abilities.links
+    }
+
+    /// Whoever can be asked whether something may be done on the way.
+    pub fn people(&self) -> People {
+        let Within { approvals, recorder, policy } = &self.within;
+        People {
+            approvals: approvals.clone(),
+            recorder: recorder.clone(),
+            policy: policy.clone(),
+            masks: self.masks.clone(),
+            server: self.item.server.clone(),
+            id: self.call.id,
+            by: self.call.by.clone(),
+            client: self.call.trace.client.clone(),
+            abilities: self.call.abilities.clone(),
+            listener: self.call.listener.clone(),
+        }
     }
 
     /// Whether the caller wants progress notifications.

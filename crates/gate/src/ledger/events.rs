@@ -210,6 +210,19 @@ fn why(refusal: &Refusal) -> Option<String> {
 
 /// A question to a person was asked or answered, or nobody answered it.
 pub(super) fn approval(id: CallId, approval: &Approval, phase: Phase, ts: u64) -> Vec<u8> {
+    asked(id, approval, phase, ts).finish()
+}
+
+/// Leave was asked for an act within the call of this id; `shown`: with what it is.
+pub(super) fn act(id: CallId, approval: &Approval, shown: bool, ts: u64) -> Vec<u8> {
+    let event = asked(id, approval, Phase::Requested, ts);
+    match shown {
+        true => event.text("args", &bounded_to(&approval.arguments, MOST_ARGUMENTS)).finish(),
+        false => event.finish(),
+    }
+}
+
+fn asked(id: CallId, approval: &Approval, phase: Phase, ts: u64) -> Event {
     let event = Event::new("approval", id, ts)
         .text("approval", &approval.id.to_string())
         .text("phase", phase.word())
@@ -223,9 +236,9 @@ pub(super) fn approval(id: CallId, approval: &Approval, phase: Phase, ts: u64) -
         .number("expires", approval.expires);
     match &approval.state {
         ApprovalState::Approved(verdict) | ApprovalState::Denied(verdict) => {
-            event.text_if("approver", Some(&verdict.approver)).text("way", verdict.way.word()).finish()
+            event.text_if("approver", Some(&verdict.approver)).text("way", verdict.way.word())
         }
-        ApprovalState::Open | ApprovalState::Spent(_) | ApprovalState::Expired => event.finish(),
+        ApprovalState::Open | ApprovalState::Spent(_) | ApprovalState::Expired => event,
     }
 }
 

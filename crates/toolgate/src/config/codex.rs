@@ -20,6 +20,15 @@ pub enum CodexSandbox {
     DangerFullAccess,
 }
 
+/// Whether people are asked for leave that Codex wants in the middle of a turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CodexApprovals {
+    /// They are, wherever the installed release can ask.
+    Ask,
+    /// Nobody is: what would need leave is refused.
+    Refuse,
+}
+
 /// `[codex]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Codex {
@@ -33,6 +42,8 @@ pub struct Codex {
     pub timeout: Option<Duration>,
     /// The widest sandbox.
     pub sandbox_ceiling: CodexSandbox,
+    /// Whether people are asked in the middle of a turn; none leaves it to the contract that is served.
+    pub approvals: Option<CodexApprovals>,
     /// Whether a call without a session begins one; none means the default.
     pub auto_session: Option<bool>,
     /// Beneath which directories Codex may work; none means the home directory and the current one.
@@ -84,6 +95,7 @@ impl Default for Codex {
             session_ttl: None,
             timeout: None,
             sandbox_ceiling: CodexSandbox::default(),
+            approvals: None,
             auto_session: None,
             roots: None,
             max_concurrent: 4,
@@ -94,12 +106,13 @@ impl Default for Codex {
     }
 }
 
-pub(super) const CODEX: [&str; 10] = [
+pub(super) const CODEX: [&str; 11] = [
     "default_model",
     "max_sessions",
     "session_ttl_sec",
     "timeout_sec",
     "sandbox_ceiling",
+    "approvals",
     "auto_session",
     "roots",
     "max_concurrent",
@@ -117,6 +130,7 @@ impl Codex {
             session_ttl: fields.get("session_ttl_sec")?,
             timeout: fields.get("timeout_sec")?,
             sandbox_ceiling: fields.or("sandbox_ceiling", default.sandbox_ceiling)?,
+            approvals: fields.get("approvals")?,
             auto_session: fields.get("auto_session")?,
             roots: roots.map(|roots| roots.into_iter().map(PathBuf::from).collect()),
             max_concurrent: fields.or("max_concurrent", default.max_concurrent)?,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::codex::CodexSandbox;
+use super::codex::{CodexApprovals, CodexSandbox};
 use super::govern::{AuditArgs, AuthModel, Detect};
 use super::node::{Node, Table, Value};
 use super::oauth::Registration;
@@ -313,6 +313,10 @@ words! {
     Protocol { "auto" => Auto, "legacy" => Legacy, "modern" => Modern }
     Prefix { "always" => Always, "conditional" => Conditional, "never" => Never }
     ToolNames { "plain" => Plain, "mcp" => Mcp, "namespace" => Namespace }
+    CodexApprovals {
+        "ask" => Self::Ask,
+        "refuse" => Self::Refuse,
+    }
     CodexSandbox {
         "read-only" => ReadOnly, "workspace-write" => WorkspaceWrite, "danger-full-access" => DangerFullAccess
     }

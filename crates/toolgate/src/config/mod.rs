@@ -48,7 +48,7 @@ mod write;
 mod tests;
 
 pub use bounds::Bounds;
-pub use codex::{Codex, CodexSandbox};
+pub use codex::{Codex, CodexApprovals, CodexSandbox};
 pub use decisions::UNDECIDED;
 pub use declared::DeclaredTool;
 pub use draft::{Draft, check_name, drafts_from_json, drafts_from_toml};

@@ -9,11 +9,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use builtin::codex::{Bridge, Contract, DefaultModel, Parts, Sandbox, Settings};
+use builtin::codex::{Bridge, Contract, DefaultModel, Leave, Parts, Sandbox, Settings};
 use tokio_util::task::TaskTracker;
 
 use super::System;
-use crate::config::{CodexSandbox, Config, Env};
+use crate::config::{CodexApprovals, CodexSandbox, Config, Env};
 
 /// As documented for codex-mcp-server.
 const DEFAULT_MODEL: &str = "gpt-5.2-codex";
@@ -131,6 +131,11 @@ fn settings(config: &Config, env: &Env, manner: Manner) -> Settings {
             CodexSandbox::ReadOnly => Sandbox::ReadOnly,
             CodexSandbox::WorkspaceWrite => Sandbox::WorkspaceWrite,
             CodexSandbox::DangerFullAccess => Sandbox::DangerFullAccess,
+        },
+        leave: match codex.approvals {
+            None => Leave::AsHostsDo,
+            Some(CodexApprovals::Ask) => Leave::Ask,
+            Some(CodexApprovals::Refuse) => Leave::Refuse,
         },
         timeout: millis("CODEX_TOOL_TIMEOUT_MS").or(codex.timeout).unwrap_or(TIMEOUT),
         at_once: codex.max_concurrent,

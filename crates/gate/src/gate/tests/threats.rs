@@ -40,6 +40,10 @@ fn runs(world: &World) -> usize {
 }
 
 /// T02: a server that behaves until it is trusted.
+fn only(recorder: Arc<Recorder>) -> Recorder {
+    Arc::into_inner(recorder).expect("nobody else has it")
+}
+
 #[tokio::test]
 async fn a_tool_that_changed_is_neither_listed_nor_called() {
     let world = World::fresh();
@@ -157,7 +161,7 @@ async fn a_clock_that_is_set_back_makes_no_call_longer_or_shorter() {
     let (gate, unused) = ready(&world);
     let arguments = crate::Arguments::nothing(gate.masks());
     let (recorder, writer) = Recorder::new(world.clone(), Arc::new(Backwards::default()), 4, arguments);
-    let gate = Gate { recorder, ..gate };
+    let gate = Gate { recorder: recorder.into(), ..gate };
     gate.call(call(&gate, "s__echo")).await.expect("allowed");
     drop((gate, unused));
     writer.run().await;
@@ -185,7 +189,7 @@ async fn what_only_reads_may_run_unrecorded_if_the_operator_wants_it() {
     let world = World::fresh();
     let (gate, ends) = ready(&world);
     let reads = crate::Reads { unrecorded: true, durable: true };
-    let gate = Gate { recorder: gate.recorder.for_reads(reads), ..gate };
+    let gate = Gate { recorder: only(gate.recorder).for_reads(reads).into(), ..gate };
     gate.call(call(&gate, "s__echo")).await.expect("recorded");
     world.full.store(true, Ordering::Relaxed);
     gate.call(call(&gate, "s__echo")).await.expect("it only reads");
@@ -204,7 +208,7 @@ async fn a_strict_record_has_reads_on_the_disk_too() {
     let world = World::fresh();
     let (gate, _ends) = ready(&world);
     let reads = crate::Reads { durable: true, unrecorded: false };
-    let gate = Gate { recorder: gate.recorder.for_reads(reads), ..gate };
+    let gate = Gate { recorder: only(gate.recorder).for_reads(reads).into(), ..gate };
     gate.call(call(&gate, "s__echo")).await.expect("recorded");
     let story = world.story();
     let at = |word: &str| story.iter().position(|told| told == word);
