@@ -4,8 +4,8 @@
 //! [`Bridge`] is a source like any other: its tools stand in the catalog, the policy decides on them, the ledger
 //! records them. Not here: where its settings and sessions come from ([`Settings`], [`sessions::Sessions`]).
 
-mod appserver;
 mod approvals;
+mod appserver;
 mod argv;
 mod ask;
 mod cli;

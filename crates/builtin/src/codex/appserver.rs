@@ -231,7 +231,7 @@ impl Server {
                 self.ask(request, news);
             }
         }
-        if self.talk.stage() == Stage::Over && self.last.is_none() {
+        if self.talk.stage() != Stage::Going && self.last.is_none() {
             self.finish();
         }
     }
@@ -315,7 +315,8 @@ impl Server {
             _ => {}
         }
         if dismissed {
-            let why = Trouble::Refused("The turn was ended: the question whether Codex may go on was dismissed.".into());
+            let why =
+                Trouble::Refused("The turn was ended: the question whether Codex may go on was dismissed.".into());
             return Err(Failed::Setback(Setback { why, thread }));
         }
         if !completed {

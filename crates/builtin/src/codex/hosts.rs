@@ -1,8 +1,8 @@
 //! What hosts of Codex's own server hear while a turn runs: `codex/event` notifications, as that server sent them.
 //! Releases that still send such events have theirs passed on. Not here: the turn.
 
-use super::appserver::snake;
 use super::approvals::{argv, by_path, parsed};
+use super::appserver::snake;
 use gate::{Feed, Parts, Place, ReplyKind, Unmasked, Wire};
 use serde_json::{Map, Value, json};
 use std::sync::Mutex;

@@ -1,7 +1,7 @@
 //! What each tool does, from what is asked to what is answered. Not here: command lines, processes, words of failures.
 
-use super::appserver::{self, Chat, Failed};
 use super::approvals::{Asks, Policy};
+use super::appserver::{self, Chat, Failed};
 use super::argv::{self, Decided, Line};
 use super::ask::{Review, Search, Subject, Turn};
 use super::cli::{self, Cli};

@@ -313,10 +313,7 @@ words! {
     Protocol { "auto" => Auto, "legacy" => Legacy, "modern" => Modern }
     Prefix { "always" => Always, "conditional" => Conditional, "never" => Never }
     ToolNames { "plain" => Plain, "mcp" => Mcp, "namespace" => Namespace }
-    CodexApprovals {
-        "ask" => Self::Ask,
-        "refuse" => Self::Refuse,
-    }
+    CodexApprovals { "ask" => Ask, "refuse" => Refuse }
     CodexSandbox {
         "read-only" => ReadOnly, "workspace-write" => WorkspaceWrite, "danger-full-access" => DangerFullAccess
     }

@@ -29,6 +29,7 @@ impl Bridge {
     pub fn with(toml: &str, how: &Value) -> Self {
         let setup = Setup::new().top(toml);
         let program = setup.home.write("bin/codex", include_str!("../data/fake_codex.py"));
+        setup.home.write("bin/fake_appserver.py", include_str!("../data/fake_appserver.py"));
         std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).expect("ours");
         let bridge = Self { program: program.display().to_string(), setup, toolgate: super::TOOLGATE.to_owned() };
         bridge.behaves(how);

@@ -6,6 +6,7 @@
   legacy    no events, no `exec review`: the plain output of the first releases
   lost      `exec resume` finds no thread
   stranger  `exec resume` begins a new thread without a word
+  server    it has an `app-server` as well, which `fake_appserver.py` beside it tells of
 
 Its command line is as strict as that of the releases it stands for, its answer is plain text unless events are asked
 for, and it keeps its threads: `$CODEX_HOME/threads/ID` has the prompts of the turns that came to their end.
@@ -43,6 +44,15 @@ Options:
       --skip-git-repo-check
 %s"""
 MAIN = "Codex CLI\n\nCommands:\n  exec    Run\n  review  Review\n\nOptions:\n      --search\n"
+
+if "server" in how:
+    MAIN = MAIN.replace("  review", "  app-server  Serve\n  review")
+    if args[:1] == ["app-server"]:
+        sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+        sys.dont_write_bytecode = True
+        import fake_appserver
+
+        fake_appserver.serve(home, how, args, log)
 
 if args == ["--version"]:
     out("codex-cli " + how.get("version", "0.169.0"))

@@ -9,6 +9,7 @@ const NOW: Can = Can {
     exec_review: true,
     review: true,
     search: true,
+    app_server: false,
 };
 
 fn decided() -> Decided<'static> {
