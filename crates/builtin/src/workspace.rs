@@ -115,7 +115,7 @@ pub struct Workspace {
     tasks: TaskTracker,
     commands: Arc<Semaphore>,
     /// Beneath which roots it was looked for what patches left half done.
-    recovered: Mutex<HashSet<PathBuf>>,
+    recovered: tokio::sync::Mutex<HashSet<PathBuf>>,
     watching: Watching,
     kept: Option<Arc<Kept>>,
     offering: Arc<Offering>,
@@ -139,7 +139,7 @@ impl Workspace {
             watching: Watching::new(name.clone(), watch, hub.clone()),
             offering: Arc::new(Offering::new(name.clone(), roots.clone(), catalog, hub)),
             commands: Arc::new(Semaphore::new(COMMANDS)),
-            recovered: Mutex::default(),
+            recovered: tokio::sync::Mutex::default(),
             held: Mutex::default(),
             settings: Arc::new(settings),
             name,
@@ -166,7 +166,6 @@ impl Workspace {
 
     /// Disks may be slow, so a thread of its own waits for them.
     async fn file_work(&self, ask: Ask, roots: Arc<Roots>) -> Answer {
-        self.recover(&roots).await;
         let writes = matches!(ask, Ask::Write { .. } | Ask::Patch { dry_run: false, .. });
         let (protected, settings) = (self.protected.clone(), self.settings.clone());
         let work = self.tasks.spawn_blocking(move || worked(ask, &roots, &protected, &settings));
@@ -177,20 +176,22 @@ impl Workspace {
         answer
     }
 
-    /// Once for each root, before the first file beneath it is touched, ends what a killed process left half done.
+    /// Once for each root, before anything beneath it is looked at, ends what a killed process left half done; whoever
+    /// comes meanwhile waits.
     async fn recover(&self, roots: &Arc<Roots>) {
         let roots = if self.settings.client_roots == ClientRoots::Accept { roots } else { &self.roots };
-        let is_new = {
-            // A set of paths: at worst it is looked twice.
-            let mut known = self.recovered.lock().unwrap_or_else(PoisonError::into_inner);
-            roots.dirs().fold(false, |new, dir| known.insert(dir.to_owned()) || new)
-        };
-        if is_new {
-            let (journals, roots) = (self.settings.journals.clone(), roots.clone());
-            let ended = self.tasks.spawn_blocking(move || patch::journal::recover(&journals, &roots)).await;
-            if let Ok(Err(error)) = ended {
-                tracing::warn!(target: "mcp::workspace", %error, "what patches left half done could not be looked for");
+        let mut known = self.recovered.lock().await;
+        if roots.dirs().all(|dir| known.contains(dir)) {
+            return;
+        }
+        let (journals, looked) = (self.settings.journals.clone(), roots.clone());
+        let ended = self.tasks.spawn_blocking(move || patch::journal::recover(&journals, &looked)).await;
+        match ended {
+            // The next call tries again.
+            Ok(Err(error)) => {
+                tracing::warn!(target: "mcp::workspace", %error, "what a killed patch left could not be ended yet");
             }
+            _ => known.extend(roots.dirs().map(std::path::Path::to_owned)),
         }
     }
 
@@ -242,6 +243,7 @@ impl Workspace {
             Ok(roots) => roots,
             Err(question) => return Ok(question),
         };
+        self.recover(&roots).await;
         let item = permit.item();
         let known = |tool: &Tool| item.kind == ItemKind::Tool && tool.name() == &*item.raw;
         if let Some(tool) = Tool::ALL.into_iter().find(known) {
@@ -297,6 +299,10 @@ fn worked(ask: Ask, roots: &Roots, protected: &Protected, settings: &Settings) -
             }
         }
         Ask::Patch { patch, dry_run } => {
+            // Another process may have been killed since we began.
+            if let Err(error) = patch::journal::recover(&settings.journals, roots) {
+                tracing::warn!(target: "mcp::workspace", %error, "what a killed patch left could not be ended yet");
+            }
             match patch::apply(Place { roots, protected, journals: &settings.journals }, &patch, dry_run) {
                 Ok(applied) => answered(&applied.text(), &applied, false),
                 Err(rejected) => rejected_patch(&rejected),

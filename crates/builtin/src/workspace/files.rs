@@ -9,9 +9,13 @@ use serde::Serialize;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::MetadataExt;
 
 /// How much of the beginning decides whether a file is text.
 const SNIFFED: usize = 8 << 10;
+
+/// How far into a file lines are counted.
+const SKIP_MAX: usize = 1 << 30;
 
 /// What part of a file is wanted, and as what.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,9 +110,16 @@ fn lines(file: &mut File, wanted: Wanted) -> io::Result<Slice> {
     let first = wanted.offset.unwrap_or(1).max(1);
     let limit = wanted.limit.unwrap_or(u64::MAX);
     let mut reader = io::BufReader::with_capacity(1 << 16, file);
+    let mut skipped = 0;
     for _ in 1..first {
-        if skip_line(&mut reader)? == 0 {
-            return Ok((String::new(), first, 0, None));
+        match skip_line(&mut reader, SKIP_MAX - skipped)? {
+            0 => return Ok((String::new(), first, 0, None)),
+            line => skipped += line,
+        }
+        if skipped >= SKIP_MAX {
+            return Err(io::Error::other(
+                "that line is too far from the beginning: read bytes, with `encoding` `base64`",
+            ));
         }
     }
     let (mut text, mut count) = (Vec::new(), 0);
@@ -120,7 +131,7 @@ fn lines(file: &mut File, wanted: Wanted) -> io::Result<Slice> {
         if text.len() + line.len() > wanted.most {
             if count == 0 {
                 let most = line.len().min(wanted.most);
-                text.extend_from_slice(&line[..most]);
+                text.extend_from_slice(whole_letters(&line[..most]));
                 return Ok((String::from_utf8_lossy(&text).into_owned(), first, 1, Some(first + 1)));
             }
             return Ok((String::from_utf8_lossy(&text).into_owned(), first, count, Some(first + count)));
@@ -132,7 +143,8 @@ fn lines(file: &mut File, wanted: Wanted) -> io::Result<Slice> {
     Ok((String::from_utf8_lossy(&text).into_owned(), first, count, more.then_some(first + count)))
 }
 
-fn skip_line(reader: &mut impl io::BufRead) -> io::Result<usize> {
+/// A line, or as much of it as `most` bytes and what has been read with them.
+fn skip_line(reader: &mut impl io::BufRead, most: usize) -> io::Result<usize> {
     let mut skipped = 0;
     loop {
         let buffer = reader.fill_buf()?;
@@ -142,7 +154,7 @@ fn skip_line(reader: &mut impl io::BufRead) -> io::Result<usize> {
         };
         reader.consume(used);
         skipped += used;
-        if ended {
+        if ended || skipped >= most {
             return Ok(skipped);
         }
     }
@@ -153,6 +165,14 @@ fn take_line(reader: &mut impl io::BufRead, most: usize) -> io::Result<Vec<u8>> 
     let mut line = Vec::new();
     io::BufRead::read_until(&mut reader.take(most as u64), b'\n', &mut line)?;
     Ok(line)
+}
+
+/// Without a last letter that was cut.
+fn whole_letters(text: &[u8]) -> &[u8] {
+    match std::str::from_utf8(text) {
+        Err(error) if error.error_len().is_none() => &text[..error.valid_up_to()],
+        _ => text,
+    }
 }
 
 fn bytes(file: &mut File, wanted: Wanted, size: u64) -> io::Result<Slice> {
@@ -218,7 +238,8 @@ pub fn write(
     match (mode, &there) {
         (WriteMode::Append, Some(_)) => append(&parent, content).map_err(io)?,
         _ => {
-            let bits = there.as_ref().map(|stat| Mode::from_raw_mode(stat.st_mode & 0o7777));
+            // Not the right to run as its owner: that was given to what stood in it before.
+            let bits = there.as_ref().map(|stat| Mode::from_raw_mode(stat.st_mode & 0o777));
             let flags = if there.is_none() { RenameFlags::NOREPLACE } else { RenameFlags::empty() };
             let staged = Staged::write(&parent.dir, content, bits).map_err(io)?;
             staged.put(&parent, flags).map_err(io)?;
@@ -230,6 +251,14 @@ pub fn write(
 fn append(parent: &Parent, content: &[u8]) -> io::Result<()> {
     let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
     let mut file = File::from(openat(&parent.dir, &parent.name, flags, Mode::empty())?);
+    // Of what is open nothing can be exchanged any more. Under another name it may lie anywhere.
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
+        return Err(io::Error::other("something stands there that is no file"));
+    }
+    if metadata.nlink() > 1 {
+        return Err(io::Error::other("it has another name, under which it would change too: overwrite it instead"));
+    }
     file.write_all(content)?;
     file.sync_data()
 }
@@ -325,6 +354,7 @@ mod tests {
         check(text, Wanted { most: 9, ..ALL }, ("one\ntwo\n", 1, 2, Some(3)));
         check(text, Wanted { most: 2, ..ALL }, ("on", 1, 1, Some(2)));
         check(b"", ALL, ("", 1, 0, None));
+        check("aé\nb".as_bytes(), Wanted { most: 2, ..ALL }, ("a", 1, 1, Some(2)));
         check("é🙂".as_bytes(), ALL, ("é🙂", 1, 1, None));
     }
 
@@ -334,6 +364,37 @@ mod tests {
         check(&[0, 1, 2, 3], Wanted { offset: Some(1), limit: Some(2), ..ALL }, ("AQI=", 1, 2, Some(3)));
         check(b"ab", Wanted { encoding: Some(Encoding::Base64), ..ALL }, ("YWI=", 0, 2, None));
         check(&[b'a', 0xff], ALL, ("Yf8=", 0, 2, None));
+    }
+
+    #[test]
+    fn a_huge_file_is_read_in_parts_and_never_to_its_end() {
+        let (temp, roots) = workspace();
+        let file = File::create(temp.path().join("f")).expect("made");
+        file.set_len(1 << 40).expect("sparse");
+        let far = Wanted { offset: Some(1 << 39), limit: Some(3), ..ALL };
+        assert_eq!(read(&roots, "f", far).expect("readable").content, "AAAA");
+        let text = Some(Encoding::Utf8);
+        assert_eq!(read(&roots, "f", Wanted { encoding: text, ..ALL }).expect("readable").content.len(), 1 << 20);
+        let second = read(&roots, "f", Wanted { encoding: text, offset: Some(2), ..ALL }).expect_err("no such line");
+        assert!(second.to_string().contains("too far from the beginning"), "{second}");
+        for offset in [u64::MAX, 1 << 41] {
+            let beyond = read(&roots, "f", Wanted { offset: Some(offset), ..ALL });
+            assert!(beyond.is_err() || beyond.is_ok_and(|part| part.content.is_empty() && !part.truncated));
+        }
+    }
+
+    #[test]
+    fn nothing_is_appended_to_what_has_another_name() {
+        let (temp, roots) = workspace();
+        std::fs::create_dir(temp.path().join(".git")).expect("made");
+        std::fs::write(temp.path().join(".git/config"), "safe").expect("written");
+        std::fs::hard_link(temp.path().join(".git/config"), temp.path().join("f")).expect("linked");
+        let put = |mode| write(&roots, "f", b"x", mode, false, &Protected::new(PROTECTED));
+        let refused = put(WriteMode::Append).expect_err("two names").to_string();
+        assert!(refused.contains("another name"), "{refused}");
+        // Replacing it leaves the other name alone.
+        put(WriteMode::Overwrite).expect("ours");
+        assert_eq!(std::fs::read(temp.path().join(".git/config")).expect("there"), b"safe");
     }
 
     #[test]
@@ -352,7 +413,7 @@ mod tests {
         let put = |path: &str, text: &str, mode| write(&roots, path, text.as_bytes(), mode, true, &protected);
         assert!(put("d/f", "one", WriteMode::Overwrite).expect("new").created);
         let file = temp.path().join("d/f");
-        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).expect("ours");
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o4755)).expect("ours");
         assert!(!put("d/f", "two", WriteMode::Overwrite).expect("there").created);
         put("d/f", "+", WriteMode::Append).expect("there");
         put("d/f", "x", WriteMode::CreateNew).expect_err("there");

@@ -2,8 +2,15 @@
 //! of it in place or nothing. Not here: where files may lie.
 
 mod apply;
+mod commit;
 mod hunk;
 pub mod journal;
 mod parse;
+mod steps;
+#[cfg(test)]
+mod trees;
 
 pub use apply::{Place, Rejected, apply};
+
+/// The largest file that a patch changes, in bytes.
+const FILE_MAX: u64 = 32 << 20;

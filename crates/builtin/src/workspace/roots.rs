@@ -350,15 +350,28 @@ impl Protected {
     }
 
     fn is_name(&self, part: &OsStr) -> bool {
-        // What some file systems ignore within or behind a name counts for nothing here.
-        let part = part.to_string_lossy().to_lowercase();
-        let part: String = part.chars().filter(|c| !is_ignorable(*c)).collect();
-        let part = part.trim_end_matches(['.', ' ']);
-        self.0.iter().any(|name| match name.strip_suffix('*') {
-            Some(start) => part.starts_with(start),
-            None => part == name,
+        // What some file systems ignore within or behind a name counts for nothing here. Two steps fold what one
+        // does not, such as the long s.
+        let part: String = part.to_string_lossy().chars().filter(|c| !is_ignorable(*c)).collect();
+        let part = part.to_uppercase().to_lowercase();
+        // A stream of a file is that file.
+        let part = part.split(':').next().unwrap_or_default().trim_end_matches(['.', ' ']);
+        self.0.iter().any(|name| {
+            let whole = match name.strip_suffix('*') {
+                Some(start) => part.starts_with(start),
+                None => part == name,
+            };
+            whole || is_short_for(part, name)
         })
     }
+}
+
+/// Whether a name is the short one that some file systems make of a name with a dot, such as `git~1`.
+fn is_short_for(part: &str, name: &str) -> bool {
+    let Some(rest) = name.strip_prefix('.') else { return false };
+    let stem: String = rest.split('.').next().unwrap_or_default().trim_end_matches('*').chars().take(6).collect();
+    let number = part.strip_prefix(&stem).and_then(|rest| rest.strip_prefix('~'));
+    number.is_some_and(|number| number.starts_with(|c: char| c.is_ascii_digit()))
 }
 
 /// Characters that HFS+ ignores in names (git's CVE-2014-9390).
@@ -450,6 +463,14 @@ mod tests {
             "deep/claude.md",
             ".git./x",
             ".g\u{200c}it/x",
+            ".git . ./x",
+            ".git::$INDEX_ALLOCATION/x",
+            "GIT~1/hooks/x",
+            "CODEX~1/config.toml",
+            "AGENT\u{17f}.md",
+            "sub//.git///config",
+            "sub/./.git/./config",
+            "new/.git/hooks/x",
             ".mcp.json",
             ".toolgate-x/y",
         ] {
@@ -457,9 +478,13 @@ mod tests {
             assert!(refused.contains("is protected"), "{path}: {refused}");
         }
         assert!(!place.root.join(".codex").exists() && !place.root.join(".GIT").exists());
-        for (path, real) in
-            [("a/b/c", "a/b/c"), ("sub/x", "sub/x"), (".github/x", ".github/x"), ("environment", "environment")]
-        {
+        for (path, real) in [
+            ("a/b/c", "a/b/c"),
+            ("sub/x", "sub/x"),
+            (".github/x", ".github/x"),
+            ("environment", "environment"),
+            ("git~x", "git~x"),
+        ] {
             assert_eq!(parent(&place, path, true), Ok(PathBuf::from(real)));
         }
     }

@@ -1,6 +1,8 @@
-//! Putting changes into a text: each where its lines stand, found from top to bottom. Not here: files.
+//! Putting changes into a text: each where its lines stand, found from top to bottom. What a change does not name stays
+//! as it is, byte by byte. Not here: files.
 
 use super::parse::Hunk;
+use std::borrow::Cow;
 
 /// Why a change does not fit.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -11,179 +13,322 @@ pub enum Misfit {
     /// What it changes is not there.
     #[error("change {0} does not fit: these lines are not in the file:\n{1}")]
     NotThere(usize, String),
-    /// Without looking at blanks it fits in several places.
+    /// Not quite as written it fits in several places.
     #[error("change {0} fits in more than one place: give more lines around it")]
     Ambiguous(usize),
+    /// Looking for it takes too long.
+    #[error("change {0}: looking for its lines takes too long: make the patch smaller")]
+    TooMuch(usize),
+}
+
+/// How many more lines may be compared: a patch may be written so that every line is compared with every other.
+#[derive(Debug)]
+pub struct Effort(usize);
+
+impl Default for Effort {
+    fn default() -> Self {
+        Self(50_000_000)
+    }
+}
+
+impl Effort {
+    fn spend(&mut self, number: usize, lines: usize) -> Result<(), Misfit> {
+        self.0 = self.0.checked_sub(lines).ok_or(Misfit::TooMuch(number))?;
+        Ok(())
+    }
 }
 
 /// The text with the changes in it.
 ///
 /// # Errors
 /// [`Misfit`] for the first change that does not fit.
-pub fn change(text: &str, hunks: &[Hunk]) -> Result<String, Misfit> {
-    let mut lines = Text::read(text);
-    let mut from = 0;
-    for (number, hunk) in (1..).zip(hunks) {
-        from = lines.put(number, hunk, from)?;
+pub fn change(text: &str, hunks: &[Hunk], effort: &mut Effort) -> Result<String, Misfit> {
+    if hunks.is_empty() {
+        return Ok(text.to_owned());
     }
-    Ok(lines.write())
+    let source = Text::read(text);
+    let (mut from, mut drift, mut pieces) = (0, 0, Vec::with_capacity(hunks.len()));
+    for (number, hunk) in (1..).zip(hunks) {
+        let piece = source.piece(number, hunk, from, drift, effort)?;
+        if let Some(line) = hunk.line {
+            drift = piece.at.cast_signed() - line.saturating_sub(1).cast_signed();
+        }
+        // What is put at the end of the file says nothing of where the next change is.
+        if !(piece.at == piece.end && hunk.line.is_none() && hunk.anchors.is_empty()) {
+            from = piece.end;
+        }
+        pieces.push(piece);
+    }
+    pieces.sort_by_key(|piece| piece.at);
+    Ok(source.with(pieces, text.starts_with(BOM) && hunks.iter().all(|hunk| hunk.line.is_none())))
 }
 
-/// A text as lines without their ends.
-struct Text {
-    lines: Vec<String>,
-    /// How lines end: with a return or without.
+/// The most characters and lines of a change that an error shows.
+const SHOWN: usize = 2_000;
+const SHOWN_LINES: usize = 40;
+const BOM: char = '\u{feff}';
+
+/// A text as lines without their ends; the return before an end is part of its line.
+struct Text<'a> {
+    lines: Vec<&'a str>,
+    /// How most lines end: with a return or without.
     returns: bool,
     /// Whether the last line ends.
     ended: bool,
-    /// How many lines have been added so far, less those taken away: a diff counts in the old text.
-    moved: isize,
 }
 
-impl Text {
-    fn read(text: &str) -> Self {
+/// What comes in the place of some lines.
+struct Piece<'a> {
+    at: usize,
+    end: usize,
+    lines: Vec<Cow<'a, str>>,
+    /// Whether the last line of the text ends from now on, if it says so.
+    ended: Option<bool>,
+}
+
+/// How much two lines may differ and still be the same, from little to much. A diff gets the first two.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd)]
+enum Leeway {
+    Nothing,
+    /// The return at the end.
+    Returns,
+    /// Blanks at the end.
+    End,
+    /// Blanks at both ends.
+    Blanks,
+    /// Quotation marks, dashes and spaces that look alike.
+    Looks,
+}
+
+const LEEWAYS: [Leeway; 5] = [Leeway::Nothing, Leeway::Returns, Leeway::End, Leeway::Blanks, Leeway::Looks];
+
+impl Leeway {
+    fn same(self, a: &str, b: &str) -> bool {
+        match self {
+            Self::Nothing => a == b,
+            Self::Returns => without_return(a) == without_return(b),
+            Self::End => a.trim_end() == b.trim_end(),
+            Self::Blanks => a.trim() == b.trim(),
+            Self::Looks => looked(a).eq(looked(b)),
+        }
+    }
+}
+
+fn looked(line: &str) -> impl Iterator<Item = char> {
+    line.trim_start_matches(BOM).trim().chars().map(looks)
+}
+
+fn without_return(line: &str) -> &str {
+    line.strip_suffix('\r').unwrap_or(line)
+}
+
+/// What a model writes for what an editor has made of it.
+fn looks(c: char) -> char {
+    match c {
+        '\u{2010}'..='\u{2015}' | '\u{2212}' => '-',
+        '\u{2018}'..='\u{201b}' => '\'',
+        '\u{201c}'..='\u{201f}' => '"',
+        '\u{a0}' | '\u{2002}'..='\u{200a}' | '\u{202f}' | '\u{205f}' | '\u{3000}' => ' ',
+        c => c,
+    }
+}
+
+impl<'a> Text<'a> {
+    fn read(text: &'a str) -> Self {
         let returns = text.matches("\r\n").count() * 2 > text.matches('\n').count();
-        let mut lines: Vec<String> = text.split('\n').map(str::to_owned).collect();
-        let ended = lines.last().is_some_and(String::is_empty);
+        let mut lines: Vec<&str> = text.split('\n').collect();
+        let ended = lines.last().is_some_and(|line| line.is_empty());
         if ended {
             lines.pop();
         }
-        if returns {
-            lines.iter_mut().filter(|line| line.ends_with('\r')).for_each(|line| _ = line.pop());
-        }
-        Self { lines, returns, ended: ended || text.is_empty(), moved: 0 }
+        Self { lines, returns, ended }
     }
 
-    fn write(&self) -> String {
-        let end = if self.returns { "\r\n" } else { "\n" };
-        let mut text = self.lines.join(end);
-        if self.ended && !self.lines.is_empty() {
-            text.push_str(end);
+    /// A line of this text as it is written out; a last one without end may get one.
+    fn line(&self, at: usize) -> Cow<'a, str> {
+        let last = at + 1 == self.lines.len() && !self.ended;
+        match last && self.returns && !self.lines[at].ends_with('\r') {
+            true => Cow::Owned(format!("{}\r", self.lines[at])),
+            false => Cow::Borrowed(self.lines[at]),
+        }
+    }
+
+    fn with(&self, pieces: Vec<Piece<'a>>, marked: bool) -> String {
+        let (mut lines, mut done, mut ended) = (Vec::with_capacity(self.lines.len()), 0, self.ended);
+        for piece in pieces {
+            lines.extend((done..piece.at).map(|at| self.line(at)));
+            lines.extend(piece.lines);
+            (done, ended) = (piece.end, piece.ended.unwrap_or(ended));
+        }
+        lines.extend((done..self.lines.len()).map(|at| self.line(at)));
+        let mut text = lines.join("\n");
+        match ended {
+            true if !lines.is_empty() => text.push('\n'),
+            false if self.returns && text.ends_with('\r') => _ = text.pop(),
+            _ => {}
+        }
+        if marked && !text.is_empty() && !text.starts_with(BOM) {
+            text.insert(0, BOM);
         }
         text
     }
 
-    /// Puts one change in at or behind `from`; where the next may begin.
-    fn put(&mut self, number: usize, hunk: &Hunk, from: usize) -> Result<usize, Misfit> {
-        let plain = |lines: &[String]| -> Vec<String> {
-            lines
-                .iter()
-                .map(|line| if self.returns { line.strip_suffix('\r').unwrap_or(line) } else { line }.to_owned())
-                .collect()
+    /// One change, at or behind `from`.
+    fn piece<'h: 'a>(
+        &self,
+        number: usize,
+        hunk: &'h Hunk,
+        from: usize,
+        drift: isize,
+        effort: &mut Effort,
+    ) -> Result<Piece<'a>, Misfit> {
+        let from = self.behind_anchors(number, hunk, from, effort)?;
+        let search = Search { number, hunk, from, drift };
+        let (at, leeway, before, after) = self.place(&search, effort)?;
+        let end = at + before;
+        let explicit = leeway == Leeway::Nothing && (at..end).any(|at| at + 1 < self.lines.len() || self.ended);
+        let mut lines: Vec<_> = hunk.after[..after].iter().map(|line| self.added(line, explicit)).collect();
+        // What stays is what was there, however the patch writes it.
+        for (old, new) in hunk.kept.iter().filter(|(old, new)| *old < before && *new < after) {
+            lines[*new] = self.line(at + old);
+        }
+        let ended = match (hunk.line, hunk.unended) {
+            (None, _) => Some(true),
+            (Some(_), (false, false)) => None,
+            (Some(_), (_, unended)) => Some(!unended),
         };
-        let (before, after) = (plain(&hunk.before), plain(&hunk.after));
-        let mut from = from;
-        for anchor in &hunk.anchors {
-            let found = (from..self.lines.len()).find(|at| self.lines[*at].trim() == anchor.trim());
-            from = found.ok_or_else(|| Misfit::NoAnchor(number, anchor.clone()))? + 1;
-        }
-        let at = self.place(number, hunk, &before, from)?;
-        let end = at + before.len();
-        if end == self.lines.len()
-            && (!hunk.before.is_empty() || self.lines.is_empty())
-            && hunk.unended != (false, false)
-        {
-            self.ended = !hunk.unended.1;
-        }
-        self.moved += after.len().cast_signed() - before.len().cast_signed();
-        let next = at + after.len();
-        self.lines.splice(at..end, after);
-        Ok(next)
+        Ok(Piece { at, end, lines, ended })
     }
 
-    fn place(&self, number: usize, hunk: &Hunk, before: &[String], from: usize) -> Result<usize, Misfit> {
-        if before.is_empty() {
-            return Ok(match hunk.line {
+    /// A line that comes ends like those around it; a patch that got their ends right says itself how.
+    fn added<'h: 'a>(&self, line: &'h str, explicit: bool) -> Cow<'a, str> {
+        match self.returns && !explicit {
+            true if !line.ends_with('\r') => Cow::Owned(format!("{line}\r")),
+            _ => Cow::Borrowed(line),
+        }
+    }
+
+    fn behind_anchors(&self, number: usize, hunk: &Hunk, from: usize, effort: &mut Effort) -> Result<usize, Misfit> {
+        let mut from = from;
+        for anchor in &hunk.anchors {
+            effort.spend(number, self.lines.len() - from)?;
+            let find = |leeway: Leeway| (from..self.lines.len()).find(|at| leeway.same(self.lines[*at], anchor));
+            let found = find(Leeway::Blanks).or_else(|| find(Leeway::Looks));
+            from = found.ok_or_else(|| Misfit::NoAnchor(number, anchor.clone()))? + 1;
+        }
+        Ok(from)
+    }
+
+    /// Where it stands, how much it differs there, and how many of its lines before and after count.
+    fn place(&self, search: &Search<'_>, effort: &mut Effort) -> Result<(usize, Leeway, usize, usize), Misfit> {
+        let Search { number, hunk, from, .. } = *search;
+        let (before, after) = (hunk.before.len(), hunk.after.len());
+        if before == 0 {
+            let last = self.lines.len();
+            return match hunk.line {
                 // `@@ -0,0 …` stands before the first line, `@@ -N,0 …` behind line N.
-                Some(line) => line.saturating_add_signed(self.moved).min(self.lines.len()),
-                None if hunk.anchors.is_empty() => self.lines.len(),
-                None => from,
-            });
+                Some(_) if hunk.unended.1 => Ok((last, Leeway::Returns, 0, after)),
+                Some(line) => Ok((line.clamp(from, last), Leeway::Returns, 0, after)),
+                None if hunk.anchors.is_empty() || hunk.at_end => Ok((last, Leeway::Returns, 0, after)),
+                None => Ok((from, Leeway::Returns, 0, after)),
+            };
         }
-        let not_there = || Misfit::NotThere(number, before.join("\n"));
-        let Some(last) = self.lines.len().checked_sub(before.len()) else { return Err(not_there()) };
-        let fits = |same: fn(&str, &str) -> bool| {
-            let place = move |at: &usize| before.iter().zip(&self.lines[*at..]).all(|(a, b)| same(a, b));
-            if hunk.at_end {
-                Vec::from_iter(Some(last).filter(|at| *at >= from && place(at)))
-            } else {
-                (from..=last).filter(place).collect()
+        if let Some((at, leeway)) = self.find(search, &hunk.before, effort)? {
+            return Ok((at, leeway, before, after));
+        }
+        // An empty line at the end of a change may stand for the end of its last line, or for none of the file.
+        if hunk.line.is_none()
+            && before > 1
+            && hunk.before[before - 1].trim().is_empty()
+            && let Some((at, leeway)) = self.find(search, &hunk.before[..before - 1], effort)?
+        {
+            let shorter = hunk.after.last().is_some_and(|line| line.trim().is_empty());
+            return Ok((at, leeway, before - 1, after - usize::from(shorter)));
+        }
+        Err(Misfit::NotThere(number, shown(&hunk.before)))
+    }
+
+    fn find(
+        &self,
+        search: &Search<'_>,
+        before: &[String],
+        effort: &mut Effort,
+    ) -> Result<Option<(usize, Leeway)>, Misfit> {
+        let Some(last) = self.lines.len().checked_sub(before.len()) else { return Ok(None) };
+        for leeway in LEEWAYS {
+            if search.hunk.line.is_some() && leeway > Leeway::Returns {
+                break;
             }
-        };
-        let exact = fits(|a, b| a == b);
-        if let Some(line) = hunk.line {
-            let wanted = line.saturating_sub(1).saturating_add_signed(self.moved);
-            return exact.into_iter().min_by_key(|at| at.abs_diff(wanted)).ok_or_else(not_there);
+            let mut found = None;
+            for at in search.places(last) {
+                if !self.fits(search.number, at, before, leeway, effort)? {
+                    continue;
+                }
+                // As written the first place is meant; where that is not so sure, there has to be one only.
+                if leeway <= Leeway::Returns {
+                    return Ok(Some((at, leeway)));
+                }
+                if found.replace(at).is_some() {
+                    return Err(Misfit::Ambiguous(search.number));
+                }
+            }
+            if let Some(at) = found {
+                return Ok(Some((at, leeway)));
+            }
         }
-        if let Some(first) = exact.first() {
-            return Ok(*first);
-        }
-        // A model may get blanks at the ends of lines wrong; more leeway than that would be guessing.
-        match fits(|a, b| a.trim_end() == b.trim_end())[..] {
-            [] => Err(not_there()),
-            [at] => Ok(at),
-            _ => Err(Misfit::Ambiguous(number)),
+        Ok(None)
+    }
+
+    fn fits(
+        &self,
+        number: usize,
+        at: usize,
+        before: &[String],
+        leeway: Leeway,
+        effort: &mut Effort,
+    ) -> Result<bool, Misfit> {
+        let lines = before.iter().zip(&self.lines[at..]);
+        let same = lines.take_while(|(a, b)| leeway.same(a, b)).count();
+        effort.spend(number, same + 1)?;
+        Ok(same == before.len())
+    }
+}
+
+/// The lines, unless they are too many to be read.
+fn shown(lines: &[String]) -> String {
+    let text = lines.iter().take(SHOWN_LINES).map(String::as_str).collect::<Vec<_>>().join("\n");
+    let most = text.chars().count() > SHOWN || lines.len() > SHOWN_LINES;
+    if most { text.chars().take(SHOWN).chain("\n…".chars()).collect() } else { text }
+}
+
+/// What is looked for, and where.
+#[derive(Clone, Copy)]
+struct Search<'h> {
+    number: usize,
+    hunk: &'h Hunk,
+    from: usize,
+    /// How far the change before was from where its diff says.
+    drift: isize,
+}
+
+impl Search<'_> {
+    /// Where it may begin, the likeliest first; `last` is the last line where it can.
+    fn places(self, last: usize) -> Box<dyn Iterator<Item = usize>> {
+        let (from, unended) = (self.from, self.hunk.unended != (false, false));
+        match self.hunk.line {
+            _ if from > last => Box::new(std::iter::empty()),
+            // Without an end of line there is an end of file.
+            _ if self.hunk.at_end || unended => Box::new(std::iter::once(last)),
+            None => Box::new(from..=last),
+            Some(line) => {
+                let near = line.saturating_sub(1).saturating_add_signed(self.drift).clamp(from, last);
+                let around = move |far: usize| [near.checked_sub(far), Some(near + far).filter(|_| far > 0)];
+                let all = (0..=last - from).flat_map(around).flatten();
+                Box::new(all.filter(move |at| (from..=last).contains(at)))
+            }
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::parse::{Kind, parse};
-    use super::*;
-
-    fn check(text: &str, patch: &str, expected: Result<&str, &str>) {
-        let changes = parse(patch).expect("a patch");
-        let Kind::Update { hunks, .. } = &changes[0].kind else { panic!("{changes:?}") };
-        match (change(text, hunks), expected) {
-            (Ok(found), Ok(expected)) => assert_eq!(found, expected, "{patch}"),
-            (Err(found), Err(expected)) => assert!(found.to_string().contains(expected), "{found}"),
-            (found, expected) => panic!("{found:?} instead of {expected:?}"),
-        }
-    }
-
-    fn envelope(body: &str) -> String {
-        format!("*** Begin Patch\n*** Update File: f\n{body}\n*** End Patch\n")
-    }
-
-    #[test]
-    fn a_change_is_put_where_its_lines_stand() {
-        check("a\nb\nc\n", &envelope("@@\n a\n-b\n+B\n c"), Ok("a\nB\nc\n"));
-        check("a\nb\nc\n", &envelope("-c"), Ok("a\nb\n"));
-        check("x\nfn f\nx\n", &envelope("@@ fn f\n-x\n+y"), Ok("x\nfn f\ny\n"));
-        check("a\n", &envelope("+b"), Ok("a\nb\n"));
-        check("x\na\nx\n", &envelope("-x\n+y\n*** End of File"), Ok("x\na\ny\n"));
-        check("a\nb", &envelope("-a\n+A"), Ok("A\nb"));
-    }
-
-    #[test]
-    fn changes_follow_one_another_downwards() {
-        check("x\nx\nx\n", &envelope("@@\n-x\n+1\n@@\n-x\n+2"), Ok("1\n2\nx\n"));
-        check("b\na\n", &envelope("@@\n-a\n+A\n@@\n-b\n+B"), Err("change 2 does not fit"));
-    }
-
-    #[test]
-    fn a_diff_is_put_at_its_line_or_the_nearest() {
-        let diff = |body: &str| format!("--- a/f\n+++ b/f\n{body}");
-        check("x\nx\nx\n", &diff("@@ -2 +2 @@\n-x\n+y\n"), Ok("x\ny\nx\n"));
-        check("new\nnew\na\nb\n", &diff("@@ -1,2 +1,2 @@\n a\n-b\n+B\n"), Ok("new\nnew\na\nB\n"));
-        check("a\n", &diff("@@ -1,0 +2 @@\n+b\n"), Ok("a\nb\n"));
-        check("a\n", &diff("@@ -0,0 +1 @@\n+b\n"), Ok("b\na\n"));
-        check("a", &diff("@@ -1 +1 @@\n-a\n\\ No newline at end of file\n+b\n"), Ok("b\n"));
-        check("a\n", &diff("@@ -1 +1 @@\n-a\n+b\n\\ No newline at end of file\n"), Ok("b"));
-        check("a \n", &diff("@@ -1 +1 @@\n-a\n+b\n"), Err("does not fit"));
-    }
-
-    #[test]
-    fn blanks_at_the_end_are_forgiven_where_only_one_place_fits() {
-        check("a  \nb\n", &envelope("-a\n+A"), Ok("A\nb\n"));
-        check("a  \na \n", &envelope("-a\n+A"), Err("more than one place"));
-        check("a\n", &envelope("-  a\n+A"), Err("does not fit"));
-    }
-
-    #[test]
-    fn lines_keep_the_ends_of_their_file() {
-        check("a\r\nb\r\n", &envelope("-a\n+A\n+C"), Ok("A\r\nC\r\nb\r\n"));
-        check("a\nb\n", &envelope("-a\n+A"), Ok("A\nb\n"));
-    }
-}
+mod tests;

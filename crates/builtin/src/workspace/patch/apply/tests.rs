@@ -1,67 +1,5 @@
-use super::super::super::roots::PROTECTED;
-use super::super::journal;
-use super::*;
-use std::collections::BTreeMap;
+use super::super::trees::{NEW, OLD, PATCH, Tree, files};
 use std::os::unix::fs::PermissionsExt;
-
-struct Tree {
-    temp: tempfile::TempDir,
-    roots: Roots,
-    protected: Protected,
-}
-
-impl Tree {
-    fn new(files: &[(&str, &str)]) -> Self {
-        let temp = tempfile::tempdir().expect("temporary");
-        let root = temp.path().join("ws");
-        std::fs::create_dir(&root).expect("made");
-        for (path, text) in files {
-            let path = root.join(path);
-            std::fs::create_dir_all(path.parent().expect("beneath")).expect("made");
-            std::fs::write(path, text).expect("written");
-        }
-        let roots = Roots::open(&[root]).expect("there");
-        Self { temp, roots, protected: Protected::new(PROTECTED) }
-    }
-
-    fn root(&self) -> PathBuf {
-        self.temp.path().join("ws")
-    }
-
-    fn journals(&self) -> PathBuf {
-        self.temp.path().join("journals")
-    }
-
-    fn apply(&self, patch: &str, dry_run: bool) -> Result<Applied, Rejected> {
-        apply(Place { roots: &self.roots, protected: &self.protected, journals: &self.journals() }, patch, dry_run)
-    }
-
-    /// Everything that is there, whatever its name.
-    fn files(&self) -> BTreeMap<String, String> {
-        let (mut files, mut dirs) = (BTreeMap::new(), vec![self.root()]);
-        while let Some(dir) = dirs.pop() {
-            for entry in std::fs::read_dir(dir).expect("there").flatten() {
-                let path = entry.path();
-                if path.is_dir() {
-                    dirs.push(path);
-                } else {
-                    let name = path.strip_prefix(self.root()).expect("beneath").display().to_string();
-                    files.insert(name, std::fs::read_to_string(path).expect("text"));
-                }
-            }
-        }
-        files
-    }
-}
-
-fn files(all: &[(&str, &str)]) -> BTreeMap<String, String> {
-    all.iter().map(|(path, text)| ((*path).to_owned(), (*text).to_owned())).collect()
-}
-
-const OLD: [(&str, &str); 3] = [("a", "one\ntwo\n"), ("d/b", "bee\n"), ("gone", "x\n")];
-const NEW: [(&str, &str); 4] = [("a", "one\n2\n"), ("moved/to/b", "Bee\n"), ("n/e/w", "new\n"), ("z", "zed\n")];
-const PATCH: &str = "*** Begin Patch\n*** Update File: a\n@@\n one\n-two\n+2\n*** Update File: d/b\n*** Move to: moved/to/b\n\
-    -bee\n+Bee\n*** Delete File: gone\n*** Add File: n/e/w\n+new\n*** Add File: z\n+zed\n*** End Patch\n";
 
 #[test]
 fn a_patch_changes_everything_it_names() {
@@ -138,68 +76,63 @@ fn no_path_leads_out_or_to_what_is_protected() {
     }
 }
 
-/// Puts the patch in place as far as `steps`, and is then no more.
-fn killed_after(tree: &Tree, steps: usize) {
-    let mut draft = Draft::default();
-    let journals = tree.journals();
-    let place = Place { roots: &tree.roots, protected: &tree.protected, journals: &journals };
-    for change in &parse(PATCH).expect("a patch") {
-        draft.add(place, change).expect("it fits");
-    }
-    let commit = Commit::prepare(place, &draft.files).expect("room");
-    (0..steps).for_each(|step| commit.step(step).expect("it goes"));
-}
-
 #[test]
-fn a_kill_between_any_two_files_leaves_one_tree_or_the_other() {
-    for steps in 0..=6 {
-        let tree = Tree::new(&OLD);
-        killed_after(&tree, steps);
-        assert_eq!(journal::recover(&tree.journals(), &tree.roots).expect("readable"), 1);
-        assert_eq!(tree.files(), files(&NEW), "{steps}");
-        assert_eq!(journal::recover(&tree.journals(), &tree.roots).expect("readable"), 0);
-    }
-}
-
-#[test]
-fn a_kill_before_the_first_file_leaves_the_old_tree() {
+fn a_file_may_be_changed_in_several_parts_but_not_in_two_ways() {
+    let twice = "*** Update File: a\n-one\n+1\n*** Update File: a\n-1\n+uno\n*** Add File: z\n+z\n*** Update File: ./z\n-z\n+zed\n";
     let tree = Tree::new(&OLD);
-    killed_after(&tree, 0);
-    let entry = std::fs::read_dir(tree.journals()).expect("made").next().expect("one").expect("readable").path();
-    let text = std::fs::read_to_string(&entry).expect("text");
-    // As it stands while content is still being written beside the files, the last line half written.
-    let staging = text.lines().next().expect("a line");
-    std::fs::write(&entry, format!("{staging}\n{{\"stage\":\"comm")).expect("written");
-    journal::recover(&tree.journals(), &tree.roots).expect("readable");
+    tree.apply(&format!("*** Begin Patch\n{twice}*** End Patch\n"), false).expect("it fits");
+    let found = tree.files();
+    assert_eq!((found["a"].as_str(), found["z"].as_str()), ("uno\ntwo\n", "zed\n"));
+    for ways in [
+        "*** Delete File: a\n*** Update File: a\n-uno\n+1\n",
+        "*** Update File: a\n*** Move to: b\n-uno\n+1\n*** Update File: a\n-1\n+2\n",
+        "*** Update File: a\n*** Move to: b\n*** Update File: b\n*** Move to: c\n",
+        "*** Update File: a\n-uno\n+1\n*** Delete File: d/../a\n",
+    ] {
+        let rejected =
+            tree.apply(&format!("*** Begin Patch\n{ways}*** End Patch\n"), false).expect_err(ways).to_string();
+        assert!(rejected.contains("[twice]") || rejected.contains("[missing]"), "{rejected}");
+    }
+    assert_eq!(tree.files(), found);
+}
+
+#[test]
+fn a_diff_takes_away_only_what_it_shows() {
+    let gone = |lines: &str| format!("--- a/gone\n+++ /dev/null\n@@ -1 +0,0 @@\n{lines}");
+    for (text, lines, expected) in
+        [("x\n", "-y\n", "does not fit"), ("x\ny\n", "-x\n", "more than the patch takes away"), ("x\n", "-x\n", "")]
+    {
+        let tree = Tree::new(&[("gone", text)]);
+        match tree.apply(&gone(lines), false) {
+            Ok(_) => assert!(expected.is_empty() && tree.files().is_empty()),
+            Err(rejected) => assert!(!expected.is_empty() && rejected.to_string().contains(expected), "{rejected}"),
+        }
+    }
+    let tree = Tree::new(&[("full", "x\n"), ("empty", "")]);
+    let diff = |name: &str| format!("diff --git a/{name} b/{name}\ndeleted file mode 100644\nindex e69de29..0000000\n");
+    tree.apply(&diff("full"), false).expect_err("it is not empty");
+    tree.apply(&diff("empty"), false).expect("it is empty");
+    assert_eq!(tree.files(), files(&[("full", "x\n")]));
+}
+
+#[test]
+fn a_file_that_gets_new_words_loses_its_owners_rights() {
+    let tree = Tree::new(&[("a", "x\n")]);
+    let file = tree.root().join("a");
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o6755)).expect("ours");
+    tree.apply("*** Begin Patch\n*** Update File: a\n-x\n+y\n*** End Patch\n", false).expect("it fits");
+    assert_eq!(file.metadata().expect("there").permissions().mode() & 0o7777, 0o755);
+}
+
+#[test]
+fn what_is_too_much_is_refused_before_it_is_read() {
+    let tree = Tree::new(&OLD);
+    std::fs::File::create(tree.root().join("huge")).expect("made").set_len(1 << 40).expect("sparse");
+    let many: String = (0..1_001).map(|number| format!("*** Add File: f{number}\n+x\n")).collect();
+    for (body, expected) in [("*** Delete File: huge\n", "[too_much]"), (many.as_str(), "at most 1000 files")] {
+        let rejected = tree.apply(&format!("*** Begin Patch\n{body}*** End Patch\n"), false).expect_err(expected);
+        assert!(rejected.to_string().contains(expected), "{rejected}");
+    }
+    std::fs::remove_file(tree.root().join("huge")).expect("ours");
     assert_eq!(tree.files(), files(&OLD));
-    assert!(!tree.root().join("n").exists() && !tree.root().join("moved").exists());
-}
-
-#[test]
-fn what_somebody_else_changed_since_is_theirs() {
-    let tree = Tree::new(&OLD);
-    killed_after(&tree, 1);
-    std::fs::write(tree.root().join("gone"), "mine\n").expect("written");
-    journal::recover(&tree.journals(), &tree.roots).expect("readable");
-    assert_eq!(tree.files().get("gone").map(String::as_str), Some("mine\n"));
-    assert_eq!(tree.files().get("a").map(String::as_str), Some("one\n2\n"));
-}
-
-#[test]
-fn a_patch_that_cannot_be_ended_is_undone() {
-    let tree = Tree::new(&OLD);
-    let mut draft = Draft::default();
-    let journals = tree.journals();
-    let place = Place { roots: &tree.roots, protected: &tree.protected, journals: &journals };
-    for change in &parse(PATCH).expect("a patch") {
-        draft.add(place, change).expect("it fits");
-    }
-    let commit = Commit::prepare(place, &draft.files).expect("room");
-    std::fs::write(tree.root().join("gone"), "changed\n").expect("written");
-    let error = commit.run().expect_err("changed meanwhile");
-    assert!(error.to_string().contains("somebody else has changed it meanwhile"), "{error}");
-    let mut expected = files(&OLD);
-    expected.insert("gone".into(), "changed\n".into());
-    assert_eq!(tree.files(), expected);
-    assert!(!tree.root().join("n").exists());
 }
