@@ -5,15 +5,20 @@ use super::roots::{Astray, Roots, Spot};
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
 use rustix::fs::{AtFlags, Dir, FileType, OFlags, statat};
 use serde::Serialize;
-use std::ffi::OsStr;
+use std::collections::BinaryHeap;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::Read;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-/// A file of patterns that is longer is not read.
-const PATTERNS_MAX: u64 = 1 << 20;
+/// What a file of patterns says beyond this is not read: to take patterns in costs a thousand times their length.
+const PATTERNS_MAX: u64 = 64 << 10;
+/// The most entries that are looked at, those that are left out included.
+const LOOKED_MAX: usize = 500_000;
+/// The deepest level: each is a directory held open.
+const DEPTH_MAX: usize = 128;
 
 /// What is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,9 +84,11 @@ impl Listing {
 pub fn list(roots: &Roots, path: &str, wanted: Wanted) -> Result<Listing, Astray> {
     let (spot, rest) = roots.find(path)?;
     let dir = spot.open(&rest, OFlags::RDONLY | OFlags::DIRECTORY)?;
-    let mut walk = Walk { spot, rest, wanted, entries: Vec::new(), truncated: false };
-    let ignored = if wanted.gitignore { walk.patterns_above() } else { Vec::new() };
-    walk.directory(dir, Path::new(""), 1, &ignored);
+    let mut walk = Walk { spot, rest, wanted, entries: Vec::new(), truncated: false, looked: 0, ignored: Vec::new() };
+    if wanted.gitignore {
+        walk.ignored = walk.patterns_above();
+    }
+    walk.directory(&dir, Path::new(""), 1);
     let Walk { entries, truncated, .. } = walk;
     Ok(Listing { path: path.to_owned(), entries, truncated })
 }
@@ -92,6 +99,10 @@ struct Walk<'a> {
     wanted: Wanted,
     entries: Vec<Entry>,
     truncated: bool,
+    /// How many entries have been looked at, those that are left out included.
+    looked: usize,
+    /// What is ignored where we are, the outermost first.
+    ignored: Vec<Gitignore>,
 }
 
 impl Walk<'_> {
@@ -112,36 +123,89 @@ impl Walk<'_> {
         Path::new("/").join(dir)
     }
 
-    fn directory(&mut self, dir: OwnedFd, seen: &Path, level: usize, above: &[Gitignore]) {
+    fn directory(&mut self, dir: &OwnedFd, seen: &Path, level: usize) {
         let here = self.spot_path(&self.rest).join(seen);
-        let own = self.wanted.gitignore.then(|| patterns(&dir, &here)).flatten();
-        let ignored: Vec<Gitignore> = above.iter().cloned().chain(own).collect();
-        let Ok(stream) = Dir::read_from(&dir) else { return };
-        let names = stream.flatten().map(|entry| entry.file_name().to_owned());
-        let mut names: Vec<_> = names.filter(|name| !matches!(name.to_bytes(), b"." | b"..")).collect();
-        names.sort();
-        for name in names {
-            let name = OsStr::from_bytes(name.to_bytes());
-            let Ok(stat) = statat(&dir, name, AtFlags::SYMLINK_NOFOLLOW) else { continue };
-            let kind = FileType::from_raw_mode(stat.st_mode);
-            let is_dir = kind == FileType::Directory;
-            if self.wanted.gitignore && (name == ".git" || is_ignored(&ignored, &here.join(name), is_dir)) {
+        let own = self.wanted.gitignore.then(|| patterns(dir, &here)).flatten();
+        let above = self.ignored.len();
+        self.ignored.extend(own);
+        for name in self.names(dir, &here) {
+            if self.truncated {
+                break;
+            }
+            self.one(dir, &name, seen, level);
+        }
+        self.ignored.truncate(above);
+    }
+
+    /// What is in a directory and not left out, in order. Of a large one no more is kept than can be shown: one more
+    /// than that says that there are more.
+    fn names(&mut self, dir: &OwnedFd, here: &Path) -> Vec<OsString> {
+        let Ok(stream) = Dir::read_from(dir) else { return Vec::new() };
+        let room = self.wanted.most - self.entries.len() + 1;
+        let mut first = BinaryHeap::new();
+        for entry in stream.flatten() {
+            let name = OsStr::from_bytes(entry.file_name().to_bytes());
+            if name == "." || name == ".." {
                 continue;
             }
-            if self.entries.len() == self.wanted.most {
+            if self.looked >= LOOKED_MAX {
                 self.truncated = true;
-                return;
+                break;
             }
-            let path = seen.join(name);
-            self.entries.push(entry(&path, kind, &stat));
-            if is_dir && level < self.wanted.depth {
-                // No link is followed down: the name was a directory a moment ago, and has to be one still.
-                let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-                if let Ok(below) = rustix::fs::openat(&dir, name, flags, rustix::fs::Mode::empty()) {
-                    self.directory(below, &path, level + 1, &ignored);
-                }
+            self.looked += 1;
+            let kind = known(dir, name, entry.file_type());
+            if self.wanted.gitignore && (name == ".git" || self.is_ignored(&here.join(name), is_dir(kind))) {
+                continue;
+            }
+            first.push(name.to_owned());
+            if first.len() > room {
+                first.pop();
             }
         }
+        first.into_sorted_vec()
+    }
+
+    fn one(&mut self, dir: &OwnedFd, name: &OsStr, seen: &Path, level: usize) {
+        if self.entries.len() >= self.wanted.most {
+            self.truncated = true;
+            return;
+        }
+        let Ok(stat) = statat(dir, name, AtFlags::SYMLINK_NOFOLLOW) else { return };
+        let path = seen.join(name);
+        let kind = FileType::from_raw_mode(stat.st_mode);
+        self.entries.push(entry(&path, kind, &stat));
+        if !is_dir(kind) || level >= self.wanted.depth {
+            return;
+        }
+        if level >= DEPTH_MAX {
+            self.truncated = true;
+            return;
+        }
+        // No link is followed down: the name was a directory a moment ago, and has to be one still.
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        if let Ok(below) = rustix::fs::openat(dir, name, flags, rustix::fs::Mode::empty()) {
+            self.directory(&below, &path, level + 1);
+        }
+    }
+
+    /// The innermost file that says something decides.
+    fn is_ignored(&self, path: &Path, is_dir: bool) -> bool {
+        let said = self.ignored.iter().rev().map(|file| file.matched(path, is_dir)).find(|said| !said.is_none());
+        said.is_some_and(|said| said.is_ignore())
+    }
+}
+
+fn is_dir(kind: FileType) -> bool {
+    kind == FileType::Directory
+}
+
+/// Some file systems do not say in a directory what is in it.
+fn known(dir: &OwnedFd, name: &OsStr, kind: FileType) -> FileType {
+    match kind {
+        FileType::Unknown => {
+            statat(dir, name, AtFlags::SYMLINK_NOFOLLOW).map_or(kind, |stat| FileType::from_raw_mode(stat.st_mode))
+        }
+        kind => kind,
     }
 }
 
@@ -176,12 +240,6 @@ fn patterns(dir: &OwnedFd, here: &Path) -> Option<Gitignore> {
         _ = builder.add_line(None, line);
     }
     builder.build().ok()
-}
-
-/// The innermost file that says something decides.
-fn is_ignored(patterns: &[Gitignore], path: &Path, is_dir: bool) -> bool {
-    let said = patterns.iter().rev().map(|file| file.matched(path, is_dir)).find(|said| !said.is_none());
-    said.is_some_and(|said| said.is_ignore())
 }
 
 #[cfg(test)]
@@ -243,5 +301,48 @@ mod tests {
             ],
         );
         check(Wanted { most: 2, ..all }, ".", &[".git", ".git/HEAD"]);
+    }
+
+    #[test]
+    fn a_directory_of_a_hundred_thousand_is_listed_in_order_and_in_bounds() {
+        let temp = tempfile::tempdir().expect("temporary");
+        std::fs::write(temp.path().join(".gitignore"), "*9\n/ignored/\n").expect("written");
+        for name in ["many", "ignored"] {
+            std::fs::create_dir(temp.path().join(name)).expect("made");
+        }
+        for number in 0..100_000_u32 {
+            // Not in the order in which they are listed.
+            let name = format!("f{:05}", number.wrapping_mul(7_919) % 100_000);
+            std::fs::File::create(temp.path().join("many").join(name)).expect("made");
+        }
+        let roots = Roots::open(&[temp.path().to_owned()]).expect("there");
+        let listing = list(&roots, "many", Wanted { most: 2_000, ..ALL }).expect("listed");
+        let found: Vec<_> = listing.entries.iter().map(|entry| entry.path.clone()).collect();
+        let expected: Vec<_> =
+            (0..).filter(|number| number % 10 != 9).take(2_000).map(|n| format!("f{n:05}")).collect();
+        assert!(listing.truncated && found == expected, "{:?}", found.last());
+        let all = list(&roots, "many", Wanted { most: 90_000, ..ALL }).expect("listed");
+        assert_eq!((all.entries.len(), all.truncated), (90_000, false));
+    }
+
+    #[test]
+    fn a_tree_without_bottom_has_one() {
+        let temp = tempfile::tempdir().expect("temporary");
+        std::fs::create_dir_all(temp.path().join("d/".repeat(DEPTH_MAX + 50))).expect("made");
+        let roots = Roots::open(&[temp.path().to_owned()]).expect("there");
+        let listing = list(&roots, ".", Wanted { depth: usize::MAX, ..ALL }).expect("listed");
+        assert_eq!((listing.entries.len(), listing.truncated), (DEPTH_MAX, true));
+    }
+
+    #[test]
+    fn patterns_that_cost_much_are_bounded() {
+        let temp = tempfile::tempdir().expect("temporary");
+        let patterns: String = (0..200_000).map(|number| format!("*{number}*a*b\n")).collect();
+        std::fs::write(temp.path().join(".gitignore"), patterns).expect("written");
+        std::fs::write(temp.path().join("x1ab"), "").expect("written");
+        std::fs::write(temp.path().join("y"), "").expect("written");
+        let roots = Roots::open(&[temp.path().to_owned()]).expect("there");
+        let listing = list(&roots, ".", ALL).expect("listed");
+        assert_eq!(listing.entries.len(), 2, "{:?}", listing.entries);
     }
 }
