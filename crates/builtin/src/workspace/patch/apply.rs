@@ -133,7 +133,7 @@ impl Why {
     /// One word for programs.
     pub fn code(&self) -> &'static str {
         match self {
-            Self::Astray(Astray::Outside(_)) => "outside",
+            Self::Astray(Astray::Outside(_) | Astray::Nowhere) => "outside",
             Self::Astray(Astray::Protected(_)) => "protected",
             Self::Astray(Astray::Senseless(..)) => "no_path",
             Self::Astray(Astray::Io { .. }) | Self::Io(_) => "io",
