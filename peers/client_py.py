@@ -1,6 +1,6 @@
 """A real client, on the Python SDK: connects, looks around, and prints one JSON report.
 
-    python client_py.py [--mode MODE] [--bearer TOKEN] [--call TOOL] [--arguments JSON] [--read URI] --url URL
+    python client_py.py [--mode MODE] [--bearer TOKEN] [--call TOOL] [--arguments JSON] [--calls JSON] [--read URI] --url URL
     python client_py.py [...] -- COMMAND [ARGUMENT...]
 
 Run it with the interpreter that `cargo xtask peers` made: .work/peers/venv/bin/python.
@@ -24,6 +24,7 @@ def options():
     parser.add_argument("--mode", default="auto", help="auto, legacy, or a protocol version")
     parser.add_argument("--call")
     parser.add_argument("--arguments", type=json.loads, default={})
+    parser.add_argument("--calls", type=json.loads, default=[], help="a list of {name, arguments}")
     parser.add_argument("--read")
     parser.add_argument("command", nargs="*")
     return parser.parse_args()
@@ -78,6 +79,8 @@ async def look_around(client, given, report):
         report["tools"] = await attempt(names(client.list_tools, "tools"))
     if given.call:
         report["call"] = await attempt(dumped(client.call_tool(given.call, given.arguments)))
+    if given.calls:
+        report["calls"] = [await attempt(dumped(client.call_tool(**call))) for call in given.calls]
     if capabilities.resources:
         report["resources"] = await attempt(names(client.list_resources, "resources"))
     if given.read:

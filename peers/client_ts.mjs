@@ -1,9 +1,9 @@
 // A real client, on the TypeScript SDK: connects, looks around, and prints one JSON report.
 //
-//   node client_ts.mjs [--bearer TOKEN] [--call TOOL] [--arguments JSON] [--read URI] --url URL
+//   node client_ts.mjs [--bearer TOKEN] [--call TOOL] [--arguments JSON] [--calls JSON] [--read URI] --url URL
 //   node client_ts.mjs [...] -- COMMAND [ARGUMENT...]
 //
-// The SDK is the one that `cargo xtask peers` installed, or that PEERS points to.
+// CALLS are a list of {"name", "arguments"}. The SDK is the one that `cargo xtask peers` installed, or that PEERS points to.
 import { createRequire } from "node:module";
 import { pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
@@ -23,6 +23,7 @@ const { values, positionals } = parseArgs({
     bearer: { type: "string" },
     call: { type: "string" },
     arguments: { type: "string", default: "{}" },
+    calls: { type: "string", default: "[]" },
     read: { type: "string" },
   },
 });
@@ -71,6 +72,9 @@ try {
     const call = { name: values.call, arguments: JSON.parse(values.arguments) };
     report.call = await attempt(() => client.callTool(call));
   }
+  const calls = JSON.parse(values.calls);
+  if (calls.length > 0) report.calls = [];
+  for (const call of calls) report.calls.push(await attempt(() => client.callTool(call)));
   if (capabilities.resources) {
     report.resources = await attempt(() => names((p) => client.listResources(p), "resources"));
   }
