@@ -1,8 +1,8 @@
 //! Runs the official MCP conformance suite, cell by cell.
 //!
-//! A cell is one way to reach the fixture through toolgate: a transport and an era. What is known
-//! to fail in a cell is listed, with the reason, in `conformance/CELL.yml`; that list may only shrink. Where clients log
-//! in nothing may fail.
+//! A cell is one way to reach the fixture through toolgate, a transport and an era; or the workspace server itself in an
+//! era, which has none of the tools that many scenarios are about. What is known to fail in a cell is listed, with the
+//! reason, in `conformance/CELL.yml`; that list may only shrink. Where clients log in nothing may fail.
 
 mod cell;
 mod logins;
@@ -122,18 +122,18 @@ struct Row {
 
 fn print(rows: &[Row]) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
-    writeln!(out, "{:14} {:12} {:>6} {:>6} {:>8}  outcome", "cell", "requirements", "passed", "failed", "baseline")?;
+    writeln!(out, "{:16} {:12} {:>6} {:>6} {:>8}  outcome", "cell", "requirements", "passed", "failed", "baseline")?;
     for Row { name, requirements, report } in rows {
         match report {
             Ok(report) => writeln!(
                 out,
-                "{name:14} {requirements:12} {:>6} {:>6} {:>8}  {}",
+                "{name:16} {requirements:12} {:>6} {:>6} {:>8}  {}",
                 report.passed,
                 report.failed,
                 report.baseline,
                 report.outcome()
             )?,
-            Err(error) => writeln!(out, "{name:14} {requirements:12} {:>6} {:>6} {:>8}  {error}", "-", "-", "-")?,
+            Err(error) => writeln!(out, "{name:16} {requirements:12} {:>6} {:>6} {:>8}  {error}", "-", "-", "-")?,
         }
     }
     for line in rows.iter().filter_map(|row| row.report.as_ref().ok()).flat_map(|report| &report.failures) {

@@ -113,6 +113,16 @@ pub(crate) fn error(code: i32, text: &str) -> Unmasked {
     message("error", &format!(r#"{{"code":{code},"message":{}}}"#, quoted(text)), ReplyKind::Error)
 }
 
+/// The error of a resource that is not there, or not for this caller.
+pub(crate) fn no_resource(uri: &str, why: &str) -> Unmasked {
+    let text = quoted(&format!("Resource not found: {why}"));
+    message(
+        "error",
+        &format!(r#"{{"code":-32002,"message":{text},"data":{{"uri":{}}}}}"#, quoted(uri)),
+        ReplyKind::Error,
+    )
+}
+
 impl From<Invalid> for Answer {
     fn from(Invalid(why): Invalid) -> Self {
         Self::failure(&why)

@@ -256,7 +256,7 @@ impl Workspace {
             Target::Completion(_) => Ok(prompts::complete(&roots, wire.part(wire.parts.body))),
             Target::Subscribe(uri) => Ok(match self.watching.begin(uri, roots).await {
                 Ok(()) => answer::said(&json!({})),
-                Err(why) => answer::error(-32002, &format!("Resource not found: {why}")),
+                Err(why) => answer::no_resource(uri, &why),
             }),
             Target::Unsubscribe(uri) => {
                 self.watching.end(uri);

@@ -49,17 +49,22 @@ pub fn fixture(programs: &Path, cell: Cell) -> Result<Subject, Failure> {
     if subject.url.is_empty() { Err("the fixture did not start".into()) } else { Ok(subject) }
 }
 
-/// Toolgate on HTTP, with the fixture behind it as the cell says.
+/// Toolgate on HTTP, with the fixture behind it as the cell says, or with a workspace.
 pub fn gate(programs: &Path, cell: Cell) -> Result<Subject, Failure> {
     let home = TempDir::with_prefix("conform-")?;
     let behind = if cell.is_http() { Some(fixture(programs, cell)?) } else { None };
-    fs::write(home.path().join("toolgate.toml"), configuration(programs, cell, behind.as_ref()))?;
+    let project = home.path().join("project");
+    fs::create_dir(&project)?;
+    if !cell.is_workspace() {
+        fs::write(home.path().join("toolgate.toml"), configuration(programs, cell, behind.as_ref()))?;
+    }
     let port = free_port()?;
     let process = Command::new(programs.join("toolgate"))
         .args(["up", "--no-auth", "--listen", &format!("127.0.0.1:{port}")])
+        .args(["--profile", if cell.is_workspace() { "workspace" } else { "gateway" }])
         .env("CODEX_HOME", home.path())
         .env("HOME", home.path())
-        .current_dir(home.path())
+        .current_dir(&project)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(fs::File::create(log_file(programs, cell))?)

@@ -2,6 +2,7 @@
 //! asked once, and again when it says that its roots changed; in the stateless era every call brings them along.
 //! Not here: which directories may be roots.
 
+use super::resources;
 use super::roots::Roots;
 use crate::answer;
 use gate::{Dialogue, Parts, Permit, Place, ReplyKind, Target, Unmasked, Wire};
@@ -124,7 +125,12 @@ fn has_roots(permit: &Permit) -> bool {
 
 /// Whether an answer to this may ask for something.
 fn may_ask(permit: &Permit) -> bool {
-    matches!(permit.target(), Target::Tool(_) | Target::Prompt(_) | Target::Resource(_))
+    match permit.target() {
+        Target::Tool(_) | Target::Prompt(_) => true,
+        // Of what is nowhere nobody is asked first.
+        Target::Resource(uri) => resources::is_of_roots(uri),
+        _ => false,
+    }
 }
 
 fn request() -> Unmasked {
@@ -144,7 +150,7 @@ fn directories(result: &str) -> Vec<PathBuf> {
 fn directory(uri: &str) -> Option<PathBuf> {
     let rest = uri.strip_prefix("file://")?;
     let path = rest.strip_prefix("localhost").unwrap_or(rest);
-    let path = PathBuf::from(super::resources::percent_decoded(path)?);
+    let path = PathBuf::from(resources::percent_decoded(path)?);
     path.is_absolute().then_some(path)
 }
 

@@ -61,6 +61,11 @@ pub fn listed(files: &[Named]) -> impl Iterator<Item = Listed> {
     fixed.chain(files).chain([template])
 }
 
+/// Whether what is read there depends on whose roots it is read by.
+pub fn is_of_roots(uri: &str) -> bool {
+    uri.starts_with(FILES) || question(uri).is_some() || uri == "system://environment"
+}
+
 /// A file that is listed by name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Named {
@@ -104,7 +109,7 @@ impl Workspace {
                 contents["uri"] = uri.into();
                 answer::said(&json!({"contents": [contents]}))
             }
-            Err(why) => answer::error(-32002, &format!("Resource not found: {why}")),
+            Err(why) => answer::no_resource(uri, &why),
         }
     }
 
