@@ -11,6 +11,7 @@ use crate::news::{News, PACE};
 use sandbox::{ExitKind, Helper};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
@@ -27,6 +28,8 @@ pub struct Run {
     pub dir: PathBuf,
     /// Which model was asked for, for the words of a failure.
     pub model: Option<String>,
+    /// The answer of a run that says nothing.
+    pub nothing: &'static str,
     /// What is added to its environment.
     pub env: Vec<(String, String)>,
 }
@@ -97,7 +100,7 @@ impl Runner {
             }
         };
         let told = if has_events { events.over(&mut |text| news.say(&text)) } else { plain(&ran) };
-        settle(&ran, told, run.model.as_deref(), &self.settings)
+        settle(&ran, told, &Asked { model: run.model.as_deref(), nothing: run.nothing, limit: self.settings.timeout })
     }
 }
 
@@ -107,8 +110,15 @@ fn plain(ran: &Ran) -> Told {
     Told { thread: thread_in_header(&ran.stderr.text()), answer, completed: true, ..Told::default() }
 }
 
+/// What the words of its outcome depend on.
+struct Asked<'a> {
+    model: Option<&'a str>,
+    nothing: &'static str,
+    limit: Duration,
+}
+
 /// A run that did not end well has failed, whatever it printed.
-fn settle(ran: &Ran, told: Told, model: Option<&str>, settings: &Settings) -> Result<Done, Setback> {
+fn settle(ran: &Ran, told: Told, asked: &Asked<'_>) -> Result<Done, Setback> {
     let failed = ran.ending != Ending::Exited(ExitKind::Code(0)) || (told.error.is_some() && !told.completed);
     if failed {
         let said = told.error.unwrap_or_else(|| {
@@ -120,7 +130,7 @@ fn settle(ran: &Ran, told: Told, model: Option<&str>, settings: &Settings) -> Re
                 _ => stderr,
             }
         });
-        let why = Trouble::of(ran.ending, &said, model, settings.timeout);
+        let why = Trouble::of(ran.ending, &said, asked.model, asked.limit);
         return Err(Setback { why, thread: told.thread });
     }
     let cut = match ran.stdout.left_out() {
@@ -128,6 +138,6 @@ fn settle(ran: &Ran, told: Told, model: Option<&str>, settings: &Settings) -> Re
         bytes if told.answer.is_none() => format!("\n[{bytes} bytes of output left out]"),
         _ => String::new(),
     };
-    let answer = told.answer.unwrap_or_else(|| "No output from Codex".to_owned()) + &cut;
+    let answer = told.answer.unwrap_or_else(|| asked.nothing.to_owned()) + &cut;
     Ok(Done { answer, thread: told.thread, usage: told.usage })
 }

@@ -19,6 +19,9 @@ use serde_json::{Map, Value, json};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+/// The answer of a turn that says nothing.
+const NO_OUTPUT: &str = "No output from Codex";
+
 /// What goes into the environment of the CLI for the callback URI.
 const CALLBACK: &str = "CODEX_MCP_CALLBACK_URI";
 
@@ -60,7 +63,7 @@ impl Plan {
         prompt: &str,
         (asks, policy): (Arc<Asks>, Option<&'static str>),
     ) -> Chat {
-        let run = self.run(Line::default());
+        let run = self.run(Line::default(), NO_OUTPUT);
         Chat {
             cli: run.cli,
             args: argv::server(turn, &self.decided()),
@@ -74,12 +77,13 @@ impl Plan {
         }
     }
 
-    fn run(&self, line: Line) -> Run {
+    fn run(&self, line: Line, nothing: &'static str) -> Run {
         Run {
             cli: self.cli.clone(),
             line,
             dir: self.dir.clone(),
             model: self.model.clone(),
+            nothing,
             env: self.callback.iter().map(|uri| (CALLBACK.to_owned(), uri.clone())).collect(),
         }
     }
@@ -177,12 +181,13 @@ impl Bridge {
         });
         let Some(id) = id else { return self.without_session(plan, turn, news).await };
         let hold = self.sessions.hold(owner, &id).await.map_err(unkept)?;
-        if turn.reset {
-            self.sessions.remove(owner, &id).await.map_err(unkept)?;
-        }
         let now = self.now();
         // What cannot be read is as good as gone: the conversation begins afresh.
-        let kept = self.sessions.get(owner, &id, self.keep, now).await.ok().flatten();
+        let kept = match turn.reset {
+            // What cannot be removed is written over.
+            true => self.sessions.remove(owner, &id).await.ok().and(None),
+            false => self.sessions.get(owner, &id, self.keep, now).await.ok().flatten(),
+        };
         let mut session = kept.unwrap_or_else(|| Session::new(&id, now));
         let (done, forgot) = self.next(plan, turn, &session, news, &hold).await?;
         session.thread = done.thread.clone().or(session.thread);
@@ -243,7 +248,7 @@ impl Bridge {
         }
         let began = self.now();
         let line = argv::turn(plan.cli.can, turn, &plan.decided(), resume, prompt.clone());
-        let mut done = self.through(plan.run(line), news, held).await?;
+        let mut done = self.through(plan.run(line, NO_OUTPUT), news, held).await?;
         if done.thread.is_none() {
             let wanted = Wanted { began, thread: resume.map(str::to_owned), prompt };
             done.thread = rollouts::thread(&self.runner.settings, wanted).await;
@@ -269,7 +274,7 @@ impl Bridge {
         };
         news.say("Starting code review...");
         let line = argv::review(plan.cli.can, &review, &plan.decided());
-        let done = match self.through(plan.run(line), news, Arc::new(())).await {
+        let done = match self.through(plan.run(line, "No review output from Codex"), news, Arc::new(())).await {
             Ok(done) => done,
             Err(setback) => return self.failed(&setback.why, Some(&plan.cli)),
         };
@@ -291,7 +296,7 @@ impl Bridge {
         plan.sandbox = Some(Sandbox::ReadOnly);
         news.say(&format!("Searching for: {}...", search.query));
         let line = argv::search(plan.cli.can, &search, &plan.decided());
-        match self.through(plan.run(line), news, Arc::new(())).await {
+        match self.through(plan.run(line, "No search output from Codex"), news, Arc::new(())).await {
             Err(setback) => self.failed(&setback.why, Some(&plan.cli)),
             Ok(done) => {
                 let mut facts = Map::new();

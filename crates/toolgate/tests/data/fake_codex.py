@@ -1,11 +1,14 @@
 #!/usr/bin/env python3
 """A Codex CLI without a model. `$CODEX_HOME/fake.json` says how it behaves:
 
-  mode      ok | slow | hang | auth | key | login | model | quota | network | silent | split | big | burst | busy
+  mode      ok | slow | hang | auth | key | login | model | quota | network | silent | split | big | burst | busy | mute
   version   what `--version` says
   legacy    no events, no `exec review`: the plain output of the first releases
   lost      `exec resume` finds no thread
   stranger  `exec resume` begins a new thread without a word
+  anonymous no run tells its thread
+  help      what `--help` says on standard output
+  complains what `--help` says on standard error
   server    it has an `app-server` as well, which `fake_appserver.py` beside it tells of
 
 Its command line is as strict as that of the releases it stands for, its answer is plain text unless events are asked
@@ -59,7 +62,8 @@ if args == ["--version"]:
     sys.exit(0)
 if args == ["--help"]:
     log(args=args)
-    out(MAIN.rstrip())
+    sys.stderr.write(how.get("complains", ""))
+    sys.stdout.write(how.get("help", MAIN))
     sys.exit(0)
 if args == ["exec", "--help"]:
     log(args=args)
@@ -154,10 +158,11 @@ FAILURES = {
     "network": "error sending request for url (http://127.0.0.1:1/)",
 }
 
-if "--json" not in flags:
+if "--json" not in flags and not how.get("anonymous"):
     version = how.get("version", "0.169.0")
     sys.stderr.write("OpenAI Codex v%s\n--------\nsession id: %s\n--------\nuser\n%s\n" % (version, thread, prompt))
-event(type="thread.started", thread_id=thread)
+if not how.get("anonymous"):
+    event(type="thread.started", thread_id=thread)
 event(type="turn.started")
 if mode in ("slow", "burst"):
     for number in range(5):
@@ -178,6 +183,9 @@ elif mode == "silent":
     sys.exit(7)
 elif mode in FAILURES:
     fail(FAILURES[mode])
+elif mode == "mute":
+    event(type="turn.completed", usage={})
+    sys.exit(0)
 answer = "answer to: " + prompt[-60:]
 if mode == "big":
     answer = "x" * (11 << 20)
