@@ -6,6 +6,7 @@ mod bench;
 mod bridge;
 mod conform;
 mod docs;
+mod escape;
 mod mask;
 mod peers;
 mod policy;
@@ -38,6 +39,8 @@ enum Chore {
     Mask(mask::Flags),
     /// The record under attack: every byte, line and cut, and two thousand killed writers.
     Audit(audit::Flags),
+    /// Ways out of the workspace, a million races, and toolgate killed in the middle of patches.
+    Escape(escape::Flags),
     /// Switch each control off in a copy of the sources: the test of its threat must fail.
     Ablate(ablate::Flags),
     /// Policy against a naive evaluator on a million cases, and what deciding costs.
@@ -61,6 +64,7 @@ fn main() -> ExitCode {
         Chore::Peers(flags) => peers::run(&flags),
         Chore::Mask(flags) => mask::run(&flags),
         Chore::Audit(flags) => audit::run(&flags),
+        Chore::Escape(flags) => escape::run(&flags),
         Chore::Ablate(flags) => ablate::run(&flags),
         Chore::Policy(flags) => policy::run(&flags),
         Chore::Runaway(flags) => runaway::run(&flags),

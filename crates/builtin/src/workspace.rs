@@ -6,6 +6,8 @@
 
 mod ask;
 mod callers;
+#[cfg(test)]
+mod escape;
 mod exec;
 mod files;
 mod git;
