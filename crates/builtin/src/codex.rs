@@ -13,6 +13,7 @@ mod events;
 mod hosts;
 mod queue;
 mod rollouts;
+mod rounds;
 mod run;
 pub mod sessions;
 mod settings;
@@ -21,6 +22,7 @@ mod tools;
 mod trouble;
 
 use crate::answer::Answer;
+use crate::given::Misasked;
 use crate::news::News;
 use approvals::Asks;
 use ask::Ask;
@@ -30,9 +32,10 @@ use gate::ports::{BoxFuture, Clock, Ids, Readiness, Source};
 use gate::{Code, Delivery, Fault, ItemKind, Offer, Permit, ServerName, StartPermit, Unmasked};
 use hosts::Host;
 use queue::Queue;
+use rounds::Lot;
 use run::Runner;
 use sessions::{Keep, Sessions};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use tokio_util::task::TaskTracker;
 use tools::Tool;
 use trouble::Trouble;
@@ -60,6 +63,9 @@ pub struct Parts {
 
 /// The server `codex`.
 pub struct Bridge {
+    /// For turns that outlive the call that began them.
+    me: Weak<Self>,
+    lot: Lot,
     name: ServerName,
     runner: Runner,
     sessions: Arc<dyn Sessions>,
@@ -74,7 +80,9 @@ impl Bridge {
     /// The server. Nothing is started, and nothing looked for, before the first call.
     pub fn new(parts: Parts) -> Arc<Self> {
         let Parts { settings, sessions, helper, clock, ids, tasks } = parts;
-        Arc::new(Self {
+        Arc::new_cyclic(|me| Self {
+            me: me.clone(),
+            lot: Lot::default(),
             name: NAME.into(),
             finder: Finder::default(),
             queue: Queue::new(settings.at_once, settings.waiting),
@@ -101,11 +109,16 @@ impl Bridge {
         let wire = permit.wire();
         let ask = match Ask::read(tool, wire.part(wire.parts.arguments)) {
             Ok(ask) => ask,
-            Err(wrong) => return Answer::failure(&format!("Validation failed for tool \"{}\": {wrong}", tool.name())),
+            Err(wrong) => return Answer::failure(&self.misasked(tool, &wrong)),
         };
+        let part = |key: &str| mcp::view::member(std::str::from_utf8(wire.part(wire.parts.body)).ok()?, key);
+        if let Some(name) = part("requestState").and_then(mcp::view::string) {
+            return self.next_round(&name, part("inputResponses"), permit).await;
+        }
         let news = Arc::new(News::new(permit.wants_progress().then(|| permit.feed())));
         let owner = permit.by().word();
         match ask {
+            Ask::Turn(turn) if permit.people().in_rounds() => self.turn_in_rounds(tool, turn, permit, news).await,
             Ask::Turn(turn) => self.turn(tool, turn, owner, news, self.asks(permit)).await,
             Ask::Review(review) => self.review(review, news).await,
             Ask::Search(search) => self.search(search, news).await,
@@ -120,7 +133,22 @@ impl Bridge {
         let wire = permit.wire();
         let host = || Host::new(permit.feed(), wire.part(wire.parts.id));
         let host = (self.runner.settings.contract == Contract::Codex).then(host);
-        Arc::new(Asks { people: permit.people(), host })
+        Arc::new(Asks { people: permit.people(), host, rounds: None })
+    }
+
+    /// What is wrong with the arguments; hosts of Codex's own server know its words.
+    fn misasked(&self, tool: Tool, wrong: &Misasked) -> String {
+        let host = self.runner.settings.contract == Contract::Codex && matches!(tool, Tool::Codex | Tool::Reply);
+        match wrong {
+            wrong if !host => format!("Validation failed for tool \"{}\": {wrong}", tool.name()),
+            Misasked(what) if what == ask::NO_PROMPT => {
+                "Failed to parse configuration for Codex tool: missing field `prompt`".to_owned()
+            }
+            Misasked(what) if what == ask::NO_THREAD => {
+                "Failed to parse thread_id: either threadId or conversationId must be provided".to_owned()
+            }
+            wrong => format!("Failed to parse configuration for Codex tool: {wrong}"),
+        }
     }
 
     /// In milliseconds since 1970.
@@ -157,6 +185,11 @@ impl Source for Bridge {
 
     fn readiness(&self) -> Readiness {
         Readiness::Up
+    }
+
+    fn checks_arguments(&self) -> bool {
+        // In the words that its hosts know.
+        self.runner.settings.contract == Contract::Codex
     }
 
     fn start(&self, _: StartPermit) {

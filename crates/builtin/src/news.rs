@@ -3,7 +3,7 @@
 
 use gate::{Feed, Parts, Place, ReplyKind, Unmasked, Wire};
 use mcp::view::quoted;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -15,7 +15,7 @@ const MESSAGE_MAX: usize = 4_000;
 /// The way back to the caller of one call.
 pub struct News {
     /// None if the caller wants to hear nothing.
-    feed: Option<Feed>,
+    feed: RwLock<Option<Feed>>,
     state: Mutex<State>,
 }
 
@@ -29,12 +29,21 @@ struct State {
 impl News {
     /// The way back through `feed`.
     pub fn new(feed: Option<Feed>) -> Self {
-        Self { feed, state: Mutex::default() }
+        Self { feed: RwLock::new(feed), state: Mutex::default() }
+    }
+
+    /// From now on through `feed`: a call that goes on in a round of its own is another way back.
+    pub fn turn_to(&self, feed: Option<Feed>) {
+        *self.feed.write().unwrap_or_else(PoisonError::into_inner) = feed;
+    }
+
+    fn feed(&self) -> Option<Feed> {
+        self.feed.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Says something, now or with what comes next.
     pub fn say(&self, what: &str) {
-        let Some(feed) = &self.feed else { return };
+        let Some(feed) = &self.feed() else { return };
         let mut state = self.state();
         if !state.waiting.is_empty() {
             state.waiting.push('\n');
@@ -47,7 +56,7 @@ impl News {
 
     /// Says more of a text, as it goes on: now or with what comes next.
     pub fn pour(&self, what: &str) {
-        let Some(feed) = &self.feed else { return };
+        let Some(feed) = &self.feed() else { return };
         let mut state = self.state();
         state.waiting.push_str(what);
         // Of what nobody could be told in time the end is enough.
@@ -62,7 +71,7 @@ impl News {
 
     /// Says what waits.
     pub fn flush(&self) {
-        if let Some(feed) = &self.feed {
+        if let Some(feed) = &self.feed() {
             self.state().flush(feed);
         }
     }

@@ -45,6 +45,11 @@ pub trait Source: Send + Sync {
         None
     }
 
+    /// Whether it says itself, in words that its callers know, what is wrong with arguments.
+    fn checks_arguments(&self) -> bool {
+        false
+    }
+
     /// Starts the source unless it is up. Returns at once.
     fn start(&self, permit: StartPermit);
 

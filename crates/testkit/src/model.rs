@@ -35,6 +35,12 @@ impl Turn {
         Self { item, after: None }
     }
 
+    /// Calls a tool of the agent's own.
+    pub fn act(name: &str, arguments: &Value) -> Self {
+        let arguments = arguments.to_string();
+        Self { item: json!({"type": "function_call", "name": name, "arguments": arguments}), after: None }
+    }
+
     /// Holds this answer back until another kind of thread got all of its turns.
     #[must_use]
     pub fn after(mut self, threads: &str) -> Self {

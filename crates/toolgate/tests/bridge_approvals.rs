@@ -4,10 +4,12 @@
 mod common;
 
 use common::bridge::{Bridge, MARKED, failed, is_thread, text};
+use common::real::Peers;
 use common::{Setup, TOOLGATE};
 use serde_json::{Value, json};
 use std::time::Duration;
 use testkit::client::Client;
+use testkit::model::{Model, Turn};
 use testkit::wait;
 
 const ASK: &str = "[codex]\napprovals = \"ask\"\nenv_vars = [\"TESTKIT_MARK\"]\n";
@@ -215,7 +217,7 @@ fn a_patch_is_shown_with_its_files_and_without_secrets() {
 
 #[test]
 fn calls_of_tools_are_asked_for_and_what_cannot_be_shown_is_refused() {
-    let how = json!({"server": {"asks": [{"tool": "erase"}, {"command": null}, {"command": "true"}]}});
+    let how = json!({"server": {"asks": [{"tool": "erase"}, {"command": null}, {"command": "true", "bare": true}]}});
     let (bridge, mut client) = asking(BY_CLIENT, &how);
     let id = begin(&mut client);
     for part in ["Allow inner to run erase?", "Allow Codex to run `true`"] {
@@ -223,7 +225,7 @@ fn calls_of_tools_are_asked_for_and_what_cannot_be_shown_is_refused() {
         assert!(question["params"]["message"].as_str().expect("text").starts_with(part), "{question}");
         answer(&mut client, &question, &json!({"action": "accept"}));
     }
-    assert_eq!(text(&client.answer(id)), "answer to: p [accept] [refused by an error] [accept]");
+    assert_eq!(text(&client.answer(id)), "answer to: p [accept] [decline] [accept]");
     assert_eq!(decisions(&bridge).len(), 3);
 }
 
@@ -283,4 +285,235 @@ fn nobody_is_asked_unless_that_was_said() {
         assert_eq!(text(&client.call("codex", &json!({"prompt": "p"}))), "answer to: p");
         assert_eq!(bridge.runs()[0]["args"][0], "exec", "{TOOLGATE}: {toml}");
     }
+}
+
+/// The same call, with what a round before it gave.
+fn round(client: &mut Client, brings: Value) -> Value {
+    let mut params = json!({"name": "codex", "arguments": {"prompt": "p", "sessionId": "s"}});
+    for (key, value) in brings.as_object().expect("an object") {
+        params[key] = value.clone();
+    }
+    client.modern("tools/call", params, &serde_json::from_str(ELICITS).expect("JSON")).result()
+}
+
+/// What a client of the stateless era brings along that answers everything it was asked like this.
+fn brings(asked: &Value, answer: &Value) -> Value {
+    let requests = asked["inputRequests"].as_object().unwrap_or_else(|| panic!("{asked}"));
+    let responses: Value = requests.keys().map(|key| (key.clone(), answer.clone())).collect();
+    json!({"requestState": asked["requestState"], "inputResponses": responses})
+}
+
+fn modern(toml: &str, how: &Value) -> (Bridge, Client) {
+    let bridge = Bridge::with(&format!("{ASK}{toml}"), how);
+    let client = bridge.started(&[], &[]);
+    (bridge, client)
+}
+
+#[test]
+fn a_client_without_a_conversation_is_asked_in_rounds_while_the_turn_waits() {
+    for (answer, told, phase) in [
+        (json!({"action": "accept", "content": {}}), "accept", "approved"),
+        (json!({"action": "decline"}), "decline", "denied"),
+        (json!({"action": "cancel"}), "cancel", "denied"),
+    ] {
+        let twice = json!({"server": {"asks": [{"command": "one"}, {"command": "two"}]}});
+        let (bridge, mut client) = modern(BY_CLIENT, &twice);
+        let first = round(&mut client, json!({}));
+        assert_eq!(first["resultType"], "input_required", "{first}");
+        let shown = first["inputRequests"].to_string();
+        assert!(shown.contains("Allow Codex to run `one`") && shown.contains("toolgate approvals show"), "{shown}");
+        let mut second = round(&mut client, brings(&first, &answer));
+        if told != "cancel" {
+            assert!(second["inputRequests"].to_string().contains("Allow Codex to run `two`"), "{second}");
+            second = round(&mut client, brings(&second, &answer));
+        }
+        match told {
+            "cancel" => {
+                assert!(second["content"][0]["text"].as_str().expect("text").contains("was dismissed"), "{second}")
+            }
+            told => assert_eq!(second["content"][0]["text"], format!("answer to: p [{told}] [{told}]")),
+        }
+        assert_eq!(bridge.runs().len(), 1, "one turn, however many rounds");
+        assert_eq!(record(&bridge.setup)[1].0, phase, "{told}");
+        // What was good once is good for nothing more.
+        let stale = round(&mut client, brings(&first, &json!({"action": "accept"})));
+        assert_eq!(stale["isError"], true, "{stale}");
+        assert_eq!(bridge.runs().len(), 1);
+    }
+}
+
+#[test]
+fn a_round_without_an_answer_is_asked_again_and_the_inbox_may_answer_first() {
+    let (bridge, mut client) = modern(BY_CLIENT, &touch());
+    let first = round(&mut client, json!({}));
+    let again = round(&mut client, json!({"requestState": first["requestState"]}));
+    assert_eq!(again["inputRequests"], first["inputRequests"], "{again}");
+    decide(&bridge.setup, &inbox(&bridge.setup)["id"], "approve");
+    let over = round(&mut client, brings(&again, &json!({"action": "decline"})));
+    assert_eq!(over["content"][0]["text"], "answer to: p [accept]", "who was first decided");
+}
+
+#[test]
+fn a_turn_whose_caller_does_not_come_back_is_ended() {
+    let (bridge, mut client) = modern("[approvals]\nby_client = true\nnotify = false\ntimeout_sec = 2\n", &touch());
+    assert_eq!(round(&mut client, json!({}))["resultType"], "input_required");
+    wait::expect("nothing to be left of the run", || bridge.setup.survivors().len() <= 1);
+    assert!(!decisions(&bridge).contains(&"accept".to_owned()));
+    // Its session is free again.
+    bridge.behaves(&json!({"server": {}}));
+    assert_eq!(round(&mut client, json!({}))["content"][0]["text"], "answer to: p");
+}
+
+#[test]
+fn a_gate_that_stops_ends_turns_that_wait() {
+    let (bridge, mut client) = modern(BY_CLIENT, &touch());
+    assert_eq!(round(&mut client, json!({}))["resultType"], "input_required");
+    assert_eq!(client.close().code(), Some(0));
+    wait::expect("nothing to be left", || bridge.setup.survivors().is_empty());
+}
+
+#[test]
+fn where_the_client_does_not_decide_the_inbox_does_in_every_era() {
+    let (bridge, mut client) = modern("[approvals]\nnotify = false\n", &touch());
+    let id = client.start(
+        "tools/call",
+        &testkit::client::with_meta(
+            json!({"name": "codex", "arguments": {"prompt": "p"}}),
+            &json!({"elicitation": {}}),
+        ),
+    );
+    decide(&bridge.setup, &inbox(&bridge.setup)["id"], "approve");
+    assert_eq!(text(&client.answer(id)), "answer to: p [accept]");
+}
+
+/// What a host of `codex mcp-server` of 0.153 was told, was asked, answered and was answered.
+#[test]
+fn a_host_of_the_server_that_codex_had_hears_and_decides_as_it_did() {
+    let patch = json!([{"path": "/w/new.txt", "kind": {"type": "add"}, "diff": "hello\n"}]);
+    let how =
+        json!({"server": {"asks": [{"command": "/bin/bash -lc 'touch made'", "reason": "need it"}, {"patch": patch}]}});
+    let bridge = Bridge::with(&format!("{MARKED}{BY_CLIENT}"), &how);
+    let mut host = bridge.started(&["--contract", "codex"], &[("CODEX_DEFAULT_MODEL", "inherit")]);
+    host.initialize("2025-06-18", &json!({"elicitation": {}}));
+    let work = bridge.setup.home.work().canonicalize().expect("there");
+    let asked = json!({"prompt": "esc", "cwd": work, "approval-policy": "on-request", "sandbox": "read-only"});
+    let id = host.start("tools/call", &json!({"name": "codex", "arguments": asked}));
+    let approved = json!({"action": "accept", "content": {}, "decision": "approved"});
+    let question = host.expect("elicitation/create").json();
+    let params = &question["params"];
+    let first = format!("Allow Codex to run `/bin/bash -lc 'touch made'` in `{}`?\n", work.display());
+    assert!(params["message"].as_str().expect("text").starts_with(&first), "{params}");
+    assert_eq!(params["requestedSchema"], json!({"type": "object", "properties": {}}));
+    for (key, value) in [
+        ("codex_elicitation", json!("exec-approval")),
+        ("codex_mcp_tool_call_id", json!(id.to_string())),
+        ("codex_event_id", json!("turn-1")),
+        ("codex_call_id", json!("item-1")),
+        ("codex_command", json!(["/bin/bash", "-lc", "touch made"])),
+        ("codex_cwd", json!(work)),
+        ("codex_parsed_cmd", json!([])),
+    ] {
+        assert_eq!(params[key], value, "{key}: {params}");
+    }
+    answer(&mut host, &question, &approved);
+    let question = host.expect("elicitation/create").json();
+    assert_eq!(question["params"]["codex_elicitation"], "patch-approval");
+    assert_eq!(question["params"]["codex_changes"], json!({"/w/new.txt": {"type": "add", "content": "hello\n"}}));
+    answer(&mut host, &question, &json!({"action": "accept", "decision": "denied"}));
+    let said = host.answer(id).result();
+    let thread = said["structuredContent"]["threadId"].clone();
+    let words = "answer to: esc [accept] [decline]";
+    assert_eq!(said["structuredContent"], json!({"threadId": thread, "content": words}));
+    assert_eq!(said["content"][0]["text"], words);
+    let mut heard = Vec::new();
+    while let Some(message) = host.next_message(Duration::ZERO) {
+        let event = message.json();
+        assert_eq!(event["method"], "codex/event", "{event}");
+        assert_eq!(event["params"]["_meta"], json!({"requestId": id, "threadId": thread}), "{event}");
+        heard.push(event["params"]["msg"]["type"].as_str().expect("a kind").to_owned());
+    }
+    let expected = [
+        "session_configured",
+        "warning",
+        "task_started",
+        "item_completed",
+        "user_message",
+        "item_started",
+        "exec_command_begin",
+        "exec_approval_request",
+        "item_completed",
+        "exec_command_end",
+        "item_started",
+        "patch_apply_begin",
+        "item_completed",
+        "patch_apply_end",
+        "item_completed",
+        "agent_message",
+        "token_count",
+        "task_complete",
+    ];
+    assert_eq!(heard, expected);
+    bridge.behaves(&json!({"server": {}}));
+    let again = host.call("codex-reply", &json!({"threadId": thread, "prompt": "again"})).result();
+    assert_eq!(again["structuredContent"], json!({"threadId": thread, "content": "answer to: again"}));
+    // Under the policy of its thread, which Codex knows.
+    assert_eq!(bridge.runs().pop().expect("a run")["opening"].get("approvalPolicy"), None);
+}
+
+#[test]
+fn what_a_host_forgets_it_is_told_in_the_words_it_knows() {
+    let bridge = Bridge::new(&json!({}));
+    let mut host = bridge.started(&["--contract", "codex"], &[]);
+    host.initialize("2025-06-18", &json!({}));
+    let no_prompt = "Failed to parse configuration for Codex tool: missing field `prompt`";
+    for (tool, asked, words) in [
+        ("codex", json!({}), no_prompt),
+        ("codex-reply", json!({}), no_prompt),
+        (
+            "codex-reply",
+            json!({"prompt": "x"}),
+            "Failed to parse thread_id: either threadId or conversationId must be provided",
+        ),
+    ] {
+        let said = host.call(tool, &asked).result();
+        assert_eq!(said, json!({"isError": true, "content": [{"type": "text", "text": words}]}), "{tool}");
+    }
+    failed(&host.call("codex", &json!({"prompt": 1})), "Failed to parse configuration for Codex tool: `prompt`");
+    failed(&host.call("ping", &json!({"nope": 1})), "nope");
+}
+
+/// The pinned release; `cargo xtask bridge` does the same with many.
+#[test]
+fn the_real_codex_asks_before_it_leaves_its_sandbox() {
+    let Some(peers) = Peers::with(&[Peers::node, Peers::codex]) else { return };
+    let escalated = |cmd: &str| {
+        let asked =
+            json!({"cmd": cmd, "sandbox_permissions": "require_escalated", "justification": "it has to be there"});
+        Turn::act("exec_command", &asked)
+    };
+    let turns = vec![escalated("touch made"), Turn::say("first"), escalated("touch never"), Turn::say("second")];
+    let model = Model::start([("user", turns)]);
+    let mut bridge = Bridge::with(&format!("{ASK}{BY_CLIENT}"), &json!({}));
+    bridge.use_the_real_codex(&peers, &model.url);
+    let env = [("CODEX_DEFAULT_MODEL", "inherit"), ("MODEL_KEY", "none")];
+    let mut client = bridge.started(&[], &env).patient(Duration::from_secs(180));
+    client.initialize("2025-11-25", &json!({"elicitation": {}}));
+    let work = bridge.setup.home.work();
+    for (action, file, answered) in [("accept", "made", "first"), ("decline", "never", "second")] {
+        let asked = json!({"prompt": "p", "sessionId": "s", "sandbox": "read-only", "workingDirectory": work});
+        let id = client.start("tools/call", &json!({"name": "codex", "arguments": asked}));
+        let question = client.expect("elicitation/create").json();
+        let message = question["params"]["message"].as_str().expect("text").to_owned();
+        assert!(message.contains(&format!("touch {file}")) && message.contains("it has to be there"), "{message}");
+        assert!(!work.join(file).exists(), "nothing runs before the answer");
+        answer(&mut client, &question, &json!({"action": action}));
+        let said = client.answer(id);
+        assert_eq!(text(&said), answered, "{said:?}");
+        assert_eq!(said.result()["content"][0]["_meta"].get("note"), None, "{said:?}");
+        assert_eq!(work.join(file).exists(), action == "accept");
+    }
+    let phases: Vec<_> = record(&bridge.setup).into_iter().map(|(phase, ..)| phase).collect();
+    assert_eq!(phases, ["requested", "approved", "requested", "denied"]);
+    drop(client);
+    wait::expect("nothing to be left", || bridge.setup.survivors().is_empty());
 }

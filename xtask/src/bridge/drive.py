@@ -46,6 +46,8 @@ class Model(BaseHTTPRequestHandler):
         for word, (status, said) in Model.failures.items():
             if word in asked:
                 return self.answer(status, "application/json", json.dumps(said).encode())
+        if "ESCALATE" in asked and not any(item.get("type") == "function_call_output" for item in since(body)):
+            return self.answer(200, "text/event-stream", events("", len(Model.seen), escalation(body, asked)))
         if "HANG" in asked:
             time.sleep(PATIENCE)
         self.answer(200, "text/event-stream", events("answer to: " + asked[-60:], len(Model.seen)))
@@ -58,15 +60,37 @@ def last_words(body):
     return said[-1] if said else ""
 
 
-def events(text, number):
+def since(body):
+    """What came after the newest message of the user."""
+    items = body.get("input", [])
+    last = max((at for at, item in enumerate(items) if item.get("role") == "user"), default=-1)
+    return items[last + 1:]
+
+
+def escalation(body, asked):
+    """A call of whatever tool runs commands: outside of the sandbox."""
+    command = "touch " + asked.split()[-1]
+    leave = {"sandbox_permissions": "require_escalated", "justification": "it has to be there"}
+    if any(tool.get("name") == "exec_command" for tool in body.get("tools", [])):
+        name, arguments = "exec_command", {"cmd": command, **leave}
+    elif any(tool.get("name") == "shell_command" for tool in body.get("tools", [])):
+        name, arguments = "shell_command", {"command": command, **leave}
+    else:
+        name, arguments = "shell", {"command": ["sh", "-c", command], "with_escalated_permissions": True, **leave}
+    return {"type": "function_call", "name": name, "arguments": json.dumps(arguments)}
+
+
+def events(text, number, call=None):
     item = {"type": "message", "role": "assistant", "id": f"msg_{number}", "status": "completed",
             "content": [{"type": "output_text", "text": text, "annotations": []}]}
+    if call:
+        item = {**call, "id": f"fc_{number}", "call_id": f"call_{number}", "status": "completed"}
     usage = {"input_tokens": 1, "input_tokens_details": {"cached_tokens": 0}, "output_tokens": 1,
              "output_tokens_details": {"reasoning_tokens": 0}, "total_tokens": 2}
     response = {"id": f"resp_{number}", "object": "response"}
     all_events = [
         {"type": "response.created", "response": {**response, "status": "in_progress", "output": []}},
-        {"type": "response.output_item.added", "output_index": 0, "item": {**item, "content": []}},
+        {"type": "response.output_item.added", "output_index": 0, "item": item if call else {**item, "content": []}},
         {"type": "response.output_item.done", "output_index": 0, "item": item},
         {"type": "response.completed", "response": {**response, "status": "completed", "output": [item], "usage": usage}},
     ]
@@ -76,14 +100,16 @@ def events(text, number):
 class Client:
     """A client that speaks MCP over the standard streams of a server."""
 
-    def __init__(self, place, args=(), env=()):
+    def __init__(self, place, args=(), env=(), leave=None):
         command = [TOOLGATE, "mcp", "serve", "--profile", "bridge", *args]
         self.log = open(place.at("toolgate.err"), "ab")
         self.child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log,
                                       env={**place.env, **dict(env)}, cwd=place.at("work"), text=True)
         self.number, self.heard, self.answers, self.news = 0, threading.Condition(), {}, []
+        self.leave, self.questions = leave, []
         threading.Thread(target=self.listen, daemon=True).start()
-        hello = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "bridge", "version": "1"}}
+        able = {"elicitation": {}} if leave else {}
+        hello = {"protocolVersion": "2025-06-18", "capabilities": able, "clientInfo": {"name": "bridge", "version": "1"}}
         self.wait(self.start("initialize", hello))
         self.send({"method": "notifications/initialized"})
 
@@ -94,6 +120,10 @@ class Client:
     def listen(self):
         for line in self.child.stdout:
             message = json.loads(line)
+            if "id" in message and "method" in message:
+                self.questions.append(message["params"])
+                self.send({"id": message["id"], "result": {"action": self.leave}})
+                continue
             with self.heard:
                 if "id" in message:
                     self.answers[message["id"]] = message
@@ -238,6 +268,24 @@ def said_before(body):
             for part in item.get("content", [])]
 
 
+def asks(place):
+    """Whether the release can ask: its `app-server` knows threads."""
+    said = subprocess.run([CODEX, "app-server", "--help"], env=place.env, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    if said.returncode or "app-server" not in said.stdout:
+        return False
+    hello = [{"id": 1, "method": "initialize", "params": {"clientInfo": {"name": "bridge", "version": "1"}}},
+             {"method": "initialized"}, {"id": 2, "method": "thread/start", "params": {}}]
+    server = subprocess.Popen([CODEX, "app-server"], env=place.env, cwd=place.at("work"), text=True, stdin=subprocess.PIPE,
+                              stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    server.stdin.write("".join(json.dumps(message) + "\n" for message in hello))
+    server.stdin.flush()
+    answers = (json.loads(line) for line in server.stdout)
+    answer = next(answer for answer in answers if answer.get("id") == 2 and "method" not in answer)
+    server.stdin.close()
+    server.wait(PATIENCE)
+    return "result" in answer
+
+
 def facts(place):
     """What the release is, from its own help: what it is driven by."""
     helps = [subprocess.run([CODEX, *words, "--help"], env=place.env, cwd=place.at("work"), capture_output=True, text=True,
@@ -246,6 +294,7 @@ def facts(place):
     yield "events", next((f"`{flag}`" for flag in ("--experimental-json", "--json") if has(flag)), "none")
     yield "`exec review`", "yes" if re.search(r"^  review ", helps[1], re.M) else "in words"
     yield "`--full-auto`", "yes" if has("--full-auto") else "gone"
+    yield "asks for leave", "yes" if asks(place) else "refuses"
     yield "`codex mcp-server`", "yes" if re.search(r"^  mcp-server ", helps[0], re.M) else "no"
 
 
@@ -352,6 +401,28 @@ class Tries:
                 shutil.rmtree(path) if os.path.isdir(path) else os.remove(path)
         result = good(self.client.call("codex", prompt="after", sessionId="s-3"), "Task: after")
         assert "began afresh" in meta(result).get("note", ""), meta(result)
+
+    def leave(self):
+        """leave in the middle of a turn: asked for and given, or not, where the release has an `app-server`; else refused"""
+        file = self.place.at("codex/toolgate.toml")
+        before = open(file).read()
+        with open(file, "a") as more:
+            more.write('approvals = "ask"\n[approvals]\nby_client = true\nnotify = false\n')
+        try:
+            for action in ("accept", "decline"):
+                client = Client(self.place, leave=action)
+                good(client.call("codex", prompt="ESCALATE " + action + "ed"), "answer to: ESCALATE")
+                client.close()
+                done = os.path.exists(self.place.at("work/" + action + "ed"))
+                if not asks(self.place):
+                    assert not client.questions and not done, "it was done without leave"
+                    continue
+                assert len(client.questions) == 1, f"{len(client.questions)} questions"
+                assert f"touch {action}ed" in client.questions[0]["message"], client.questions
+                assert done == (action == "accept"), f"{action}, and it was {'' if done else 'not '}done"
+        finally:
+            with open(file, "w") as same:
+                same.write(before)
 
     # The other tools.
 
@@ -489,7 +560,7 @@ class Tries:
         client.child.wait()
         until(f"left over: {self.place.codexes()}", lambda: not self.place.codexes())
 
-    ALL = [codex_new, codex_words, codex_parameters, no_repository, sandboxes, sessions, switches, listing, reply,
+    ALL = [codex_new, codex_words, codex_parameters, no_repository, sandboxes, sessions, switches, listing, reply, leave,
            review_uncommitted, review_base, review_commit, review_prompt, review_base_prompt, review_wrong, search, help,
            progress, structured, fail_401, fail_429, fail_500, fail_model, fail_network, timeout, cancel, killed, lost]
 

@@ -6,8 +6,12 @@ use super::ask::Turn;
 use super::hosts::Host;
 use super::settings::{Contract, Leave, Settings};
 use gate::pin::{elided, visible};
-use gate::{Act, People, Word, Words};
+use gate::{Act, Approval, ApprovalId, People, Word, Words};
 use serde_json::{Map, Value, json};
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::mpsc;
 
 /// The longest command that is shown whole, in characters.
 const MOST_COMMAND: usize = 4_000;
@@ -51,18 +55,72 @@ pub struct Asks {
     pub people: People,
     /// The host, if it is one that was written for Codex's own server.
     pub host: Option<Host>,
+    /// Where questions are laid that the caller's user is asked by answers.
+    pub rounds: Option<Arc<Rounds>>,
+}
+
+/// A question that lies on the desk.
+#[derive(Debug, Clone)]
+pub struct Laid {
+    /// Its name.
+    pub id: ApprovalId,
+    /// Its words.
+    pub text: String,
+    /// How long it can be answered.
+    pub time: Duration,
+}
+
+/// The questions of a turn that asks in rounds.
+pub struct Rounds {
+    laid: mpsc::Sender<Laid>,
+    /// Those whose dialogue was closed, which is not the same as a no.
+    dismissed: Mutex<HashSet<ApprovalId>>,
+}
+
+impl Rounds {
+    /// Questions are told to `laid`.
+    pub fn new(laid: mpsc::Sender<Laid>) -> Self {
+        Self { laid, dismissed: Mutex::default() }
+    }
+
+    /// The dialogue of this one was closed.
+    pub fn dismiss(&self, id: ApprovalId) {
+        self.dismissed().insert(id);
+    }
+
+    fn dismissed(&self) -> MutexGuard<'_, HashSet<ApprovalId>> {
+        // A set of names cannot be left half-changed.
+        self.dismissed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lay(&self, question: &Approval, words: &Words) {
+        let time = Duration::from_micros(question.expires.saturating_sub(question.asked));
+        // One too many is still in the inbox.
+        _ = self.laid.try_send(Laid { id: question.id, text: words.text.clone(), time });
+    }
 }
 
 impl Asks {
     /// A person's word on it, or that there is none.
     pub async fn ask(&self, wanted: &Wanted, over: impl Future<Output = ()>) -> Word {
         let act = wanted.act(self.host.as_ref());
-        self.people.ask(&act, |_, _| (), over).await
+        let Some(rounds) = self.rounds.as_ref().filter(|_| self.people.in_rounds()) else {
+            return self.people.ask(&act, |_, _| (), over).await;
+        };
+        let mut id = None;
+        let laid = |question: &Approval, words: &Words| {
+            id = Some(question.id);
+            rounds.lay(question, words);
+        };
+        match self.people.ask(&act, laid, over).await {
+            Word::No if id.is_some_and(|id| rounds.dismissed().contains(&id)) => Word::Dismissed,
+            word => word,
+        }
     }
 
     /// Tells the host, if it wants to hear, what the server said about a turn in `thread`.
     pub fn tell(&self, message: &Value, thread: Option<&str>) {
-        if let (Some(host), Some(thread)) = (&self.host, thread) {
+        if let Some(host) = &self.host {
             host.hear(message, thread);
         }
     }
@@ -87,12 +145,20 @@ enum Kind {
 impl Wanted {
     /// What a request of the server wants leave for, if people can give it; `item` is what it is about.
     pub fn read(request: &Value, item: Option<&Value>) -> Option<Self> {
-        let params = request["params"].clone();
+        let mut params = request["params"].clone();
+        // Releases up to 0.98 or so tell what they ask about in the item alone.
+        for key in ["command", "cwd", "commandActions"].iter().filter(|_| item.is_some()) {
+            if params[*key].is_null() {
+                params[*key] = item.map_or(Value::Null, |item| item[*key].clone());
+            }
+        }
         let kind = match request["method"].as_str()? {
             "item/commandExecution/requestApproval" if params["networkApprovalContext"].is_object() => Kind::Network,
             // What cannot be shown cannot be approved.
             "item/commandExecution/requestApproval" if params["command"].is_string() => Kind::Command,
-            "item/fileChange/requestApproval" => Kind::Patch(item?.clone()),
+            "item/fileChange/requestApproval" if item.is_some_and(|item| !changes(item).is_empty()) => {
+                Kind::Patch(item?.clone())
+            }
             "mcpServer/elicitation/request" if params["_meta"]["codex_approval_kind"] == "mcp_tool_call" => Kind::Tool,
             _ => return None,
         };

@@ -239,7 +239,7 @@ impl Server {
     /// A question to people, or an answer at once where it is none that they are asked.
     fn ask(&mut self, request: Value, news: &News) {
         let Some(wanted) = self.talk.wanted(&request) else {
-            self.send(&Talk::unknown(&request));
+            self.send(&Talk::no(&request));
             return;
         };
         news.say(&format!("Codex asks for leave: {}", wanted.headline()));

@@ -11,6 +11,11 @@ pub const EFFORTS: [&str; 6] = ["none", "minimal", "low", "medium", "high", "xhi
 /// The longest session id.
 pub const SESSION_ID_MAX: usize = 256;
 
+/// What is said of a call that asks for nothing.
+pub const NO_PROMPT: &str = "`prompt` is missing: say what Codex is to do";
+/// What is said of a message to no conversation.
+pub const NO_THREAD: &str = "`threadId` is missing: say which conversation goes on";
+
 /// What Codex's old server let its callers configure and that changes no more than how the model thinks and talks.
 const HARMLESS: [&str; 9] = [
     "hide_agent_reasoning",
@@ -131,7 +136,7 @@ impl Ask {
 }
 
 fn turn(given: &mut Given) -> Result<Turn, Misasked> {
-    let prompt = given.text("prompt")?.ok_or_else(|| wrong("`prompt` is missing: say what Codex is to do"))?;
+    let prompt = given.text("prompt")?.ok_or_else(|| wrong(NO_PROMPT))?;
     let approval = given.one_of("approval-policy", &["untrusted", "on-failure", "on-request", "never"])?;
     Ok(Turn {
         prompt,
@@ -155,9 +160,9 @@ fn turn(given: &mut Given) -> Result<Turn, Misasked> {
 }
 
 fn reply(given: &mut Given) -> Result<Turn, Misasked> {
-    let prompt = given.text("prompt")?.ok_or_else(|| wrong("`prompt` is missing: say what Codex is to do"))?;
+    let prompt = given.text("prompt")?.ok_or_else(|| wrong(NO_PROMPT))?;
     let thread = given.either("threadId", "conversationId")?;
-    let thread = thread.ok_or_else(|| wrong("`threadId` is missing: say which conversation goes on"))?;
+    let thread = thread.ok_or_else(|| wrong(NO_THREAD))?;
     Ok(Turn { prompt, thread: Some(thread), ..Turn::default() })
 }
 

@@ -5,8 +5,11 @@ use super::approvals::{argv, by_path, parsed};
 use super::appserver::snake;
 use gate::{Feed, Parts, Place, ReplyKind, Unmasked, Wire};
 use serde_json::{Map, Value, json};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+/// How much of what is said before there is a thread is kept.
+const MOST_EARLY: usize = 64;
 
 /// The way to the host of one call.
 pub struct Host {
@@ -15,6 +18,8 @@ pub struct Host {
     request: Value,
     /// The server tells such events itself.
     native: AtomicBool,
+    /// What was said before there was a thread.
+    early: Mutex<Vec<Value>>,
     /// The newest turn and the last thing the agent said in it.
     said: Mutex<(String, Value)>,
 }
@@ -23,7 +28,7 @@ impl Host {
     /// The host that hears through `feed` of the request with this id (raw JSON).
     pub fn new(feed: Feed, request: &[u8]) -> Self {
         let request = serde_json::from_slice(request).unwrap_or_default();
-        Self { feed, request, native: AtomicBool::new(false), said: Mutex::default() }
+        Self { feed, request, native: AtomicBool::new(false), early: Mutex::default(), said: Mutex::default() }
     }
 
     /// The id of its request, as a text.
@@ -31,8 +36,22 @@ impl Host {
         self.request.as_str().map_or_else(|| self.request.to_string(), str::to_owned)
     }
 
-    /// Tells what follows for it of a message of the server.
-    pub fn hear(&self, message: &Value, thread: &str) {
+    /// Tells what follows for it of a message of the server. What is said before there is a thread waits for it.
+    pub fn hear(&self, message: &Value, thread: Option<&str>) {
+        let mut early = self.early.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(thread) = thread else {
+            if early.len() < MOST_EARLY {
+                early.push(message.clone());
+            }
+            return;
+        };
+        let waiting = std::mem::take(&mut *early);
+        drop(early);
+        self.follow(message, thread);
+        waiting.iter().for_each(|message| self.follow(message, thread));
+    }
+
+    fn follow(&self, message: &Value, thread: &str) {
         let params = &message["params"];
         let method = message["method"].as_str().unwrap_or_default();
         if method.starts_with("codex/event/") {
@@ -45,7 +64,7 @@ impl Host {
         if self.native.load(Ordering::Relaxed) || params["threadId"].as_str().is_some_and(|other| other != thread) {
             return;
         }
-        let mut said = self.said.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(turn) = params["turnId"].as_str().or(params["turn"]["id"].as_str()) {
             turn.clone_into(&mut said.0);
         }

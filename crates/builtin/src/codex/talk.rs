@@ -346,7 +346,7 @@ impl Bridge {
     }
 
     /// A random id of version 4.
-    fn random(&self) -> [u8; 16] {
+    pub(super) fn random(&self) -> [u8; 16] {
         let mut bytes = [0; 16];
         // Without randomness an id that is only unique will do: it is a name, and no secret.
         if getrandom::fill(&mut bytes).is_err() {

@@ -146,9 +146,9 @@ impl People {
     fn call(&self, act: &Act) -> Call {
         let json = act.arguments.clone();
         let arguments = Place { start: 0, end: u32::try_from(json.len()).unwrap_or(0) };
-        let dialogue = match self.abilities.dialogue {
-            Dialogue::Rounds => Dialogue::None,
-            dialogue => dialogue,
+        let (dialogue, listener) = match self.abilities.dialogue {
+            Dialogue::Rounds => (Dialogue::None, None),
+            dialogue => (dialogue, self.listener.clone()),
         };
         Call {
             id: self.id,
@@ -160,7 +160,7 @@ impl People {
             abilities: Abilities { dialogue, ..self.abilities.clone() },
             conversation: None,
             claim: None,
-            listener: self.listener.clone(),
+            listener,
         }
     }
 

@@ -45,7 +45,8 @@ def serve(home, how, args, log):
         else:
             kind, method = "commandExecution", "item/commandExecution/requestApproval"
             more = {"command": wanted.get("command"), "cwd": os.getcwd(), "commandActions": []}
-            asked = {**more, "reason": wanted.get("reason")}
+            # Some releases tell the command in the item alone.
+            asked = {"reason": wanted.get("reason"), **({} if wanted.get("bare") else more)}
         item(thread, "started", type=kind, id=base["itemId"], status="inProgress", **more)
         send(id="ask-%d" % number, method=method, params={**base, **asked})
         while True:

@@ -46,6 +46,14 @@ fn what_cannot_be_shown_is_not_asked() {
 }
 
 #[test]
+fn what_only_the_item_tells_is_shown_from_there() {
+    let item = json!({"type": "commandExecution", "command": "sh -c 'a'", "cwd": "/w", "commandActions": []});
+    let asked = json!({"itemId": "i", "reason": "because"});
+    let wanted = wanted("item/commandExecution/requestApproval", asked, Some(&item)).expect("asked for");
+    assert!(wanted.text().starts_with("Allow Codex to run `sh -c 'a'` in `/w`?"), "{}", wanted.text());
+}
+
+#[test]
 fn a_long_patch_names_every_file_and_counts_what_is_left_out() {
     let diff = "+x\n".repeat(500);
     let change = |path: &str, kind: &str| json!({"path": path, "kind": {"type": kind}, "diff": diff});

@@ -55,8 +55,8 @@ pub struct Talk {
     told: Told,
     turn: Option<String>,
     interrupted: bool,
-    /// Changes of files that were told, by the item that a question names.
-    changes: HashMap<String, Value>,
+    /// Commands and changes of files that were told, by the item that a question names.
+    acts: HashMap<String, Value>,
 }
 
 impl Talk {
@@ -70,7 +70,7 @@ impl Talk {
             told: Told::default(),
             turn: None,
             interrupted: false,
-            changes: HashMap::new(),
+            acts: HashMap::new(),
         }
     }
 
@@ -81,9 +81,21 @@ impl Talk {
             "clientInfo": {"name": "toolgate", "title": "toolgate", "version": version}}})
     }
 
-    /// To a request that nobody here answers.
-    pub fn unknown(request: &Value) -> Value {
-        json!({"id": request["id"], "error": {"code": METHOD_NOT_FOUND, "message": "nobody answers this here"}})
+    /// To a request that nobody is asked about: no, in the form of its own. Not every release takes an error for that.
+    pub fn no(request: &Value) -> Value {
+        let no = match request["method"].as_str().unwrap_or_default() {
+            "item/commandExecution/requestApproval" | "item/fileChange/requestApproval" => {
+                json!({"decision": "decline"})
+            }
+            "item/permissions/requestApproval" => json!({"permissions": {}}),
+            "item/tool/requestUserInput" => json!({"answers": {}}),
+            "mcpServer/elicitation/request" => json!({"action": "decline", "content": null}),
+            _ => {
+                let error = json!({"code": METHOD_NOT_FOUND, "message": "nobody answers this here"});
+                return json!({"id": request["id"], "error": error});
+            }
+        };
+        json!({"id": request["id"], "result": no})
     }
 
     /// How far it is.
@@ -116,7 +128,7 @@ impl Talk {
     /// What a request of the server wants leave for.
     pub fn wanted(&self, request: &Value) -> Option<Wanted> {
         let item = request["params"]["itemId"].as_str();
-        Wanted::read(request, item.and_then(|item| self.changes.get(item)))
+        Wanted::read(request, item.and_then(|item| self.acts.get(item)))
     }
 
     /// Takes one message in.
@@ -175,10 +187,10 @@ impl Talk {
     /// What of a notification a person may want to hear. Threads that the turn starts have their own turns.
     fn notified(&mut self, method: &str, params: &Value) -> Option<String> {
         let item = &params["item"];
-        if item["type"] == "fileChange"
+        if ["fileChange", "commandExecution"].iter().any(|kind| item["type"] == *kind)
             && let Some(id) = item["id"].as_str()
         {
-            self.changes.insert(id.to_owned(), item.clone());
+            self.acts.insert(id.to_owned(), item.clone());
         }
         if params["threadId"].as_str().is_some_and(|thread| Some(thread) != self.thread()) {
             return None;

@@ -74,6 +74,18 @@ fn a_thread_that_is_not_there_and_a_server_that_knows_none_are_told_apart() {
 }
 
 #[test]
+fn what_nobody_is_asked_is_refused_in_its_own_form() {
+    let check = |method: &str, no: Value| {
+        let said = Talk::no(&json!({"id": 7, "method": method}));
+        assert_eq!((&said["id"], &said["result"]), (&json!(7), &no), "{method}");
+    };
+    check("item/commandExecution/requestApproval", json!({"decision": "decline"}));
+    check("mcpServer/elicitation/request", json!({"action": "decline", "content": null}));
+    check("item/permissions/requestApproval", json!({"permissions": {}}));
+    check("something/new", Value::Null);
+}
+
+#[test]
 fn a_change_of_files_is_known_by_the_item_that_told_it() {
     let mut talk = begun();
     let request = json!({"id": 0, "method": "item/fileChange/requestApproval", "params": {"itemId": "i"}});
