@@ -159,6 +159,10 @@ fn a_tool_with_a_program_is_called_in_a_sandbox() {
     let test = lab.ok(&["test", "mine"]);
     assert!(test.stdout.contains("4 tools") && test.stdout.contains("as declared"), "{test:#?}");
     assert_eq!(lab.json(&["get", "mine", "--json"])["transport"]["type"], "handlers");
+    let missing = lab.run(&["configure", "mine", "env.PATH=/nowhere"]);
+    assert_eq!(missing.status, Some(0), "{missing:#?}");
+    let doctor = lab.0.cmd(TOOLGATE, ["doctor", "mine"]).run();
+    assert!(doctor.stdout.contains("the program `printf` of its tool `say` was not found"), "{doctor:#?}");
     let record = lab.0.cmd(TOOLGATE, ["audit", "query", "--json"]).run();
     let calls: Vec<Value> = serde_json::from_str(&record.stdout).unwrap();
     assert!(calls.iter().all(|call| call["event"]["sandbox"] == "S4") && calls.len() == 5, "{calls:#?}");

@@ -224,7 +224,7 @@ pub fn origin(server: &Server) -> String {
 fn handler(tool: &DeclaredTool) -> Option<String> {
     let words = tool.exec.as_ref()?;
     let line = shlex::try_join(words.iter().map(String::as_str)).unwrap_or_else(|_| words.join(" "));
-    Some(format!("{}: {line}", tool.name))
+    Some(format!("{}: {}", tool.name, line.replace('\n', "\\n")))
 }
 
 /// Well-known servers whose published examples do not work as written.

@@ -9,7 +9,7 @@ use futures_util::future::join_all;
 use super::probe;
 use super::{Check, Level, Patient};
 use crate::cli::{show, status};
-use crate::config::{Http, Server, Stdio, Transport, child_env, identity_line};
+use crate::config::{DeclaredTool, Http, Server, Stdio, Transport, child_env, identity_line};
 use crate::ui::Failure;
 use crate::wire;
 use gate::State;
@@ -41,8 +41,7 @@ async fn of(patient: &Patient<'_>, server: &Server) -> Vec<Check> {
     match &server.transport {
         Transport::Stdio(stdio) => checks.extend(child(patient, server, stdio).await),
         Transport::Http(http) => checks.push(address(http).await),
-        // Whether their programs are there shows in their state.
-        Transport::Handlers(_) => {}
+        Transport::Handlers(stdio) => checks.extend(programs(patient, server, stdio)),
         Transport::Declared => checks.push(Check::warn("server", status.sentence(), status.next)),
     }
     let pitfall = show::known_pitfall(server).map(|what| Check::warn("settings", what, "correct its entry"));
@@ -51,6 +50,21 @@ async fn of(patient: &Patient<'_>, server: &Server) -> Vec<Check> {
         checks.push(Check::ok("server", "its program is where the server would look"));
     }
     checks
+}
+
+/// The programs of declared tools that are not there.
+fn programs(patient: &Patient<'_>, server: &Server, stdio: &Stdio) -> Vec<Check> {
+    let env = child_env(server, &patient.cx.env);
+    let path = env.iter().find(|(key, _)| key == "PATH").map_or("", |(_, path)| path.as_str());
+    let named = server.declared.iter().filter_map(|tool| Some((tool, tool.exec.as_ref()?.first()?)));
+    let gone = named.filter(|(_, program)| {
+        sandbox::resolve_program(program.as_ref(), stdio.cwd.as_deref(), path.as_ref()).is_err()
+    });
+    let told = |(tool, program): (&DeclaredTool, &String)| {
+        let what = format!("the program `{program}` of its tool `{}` was not found", tool.name);
+        Check::fail("program", what, format!("install it, or give its absolute path in `exec`; PATH is `{path}`"))
+    };
+    gone.map(told).collect()
 }
 
 /// A program that is not there. For the usual ones it is known what brings them.
