@@ -35,7 +35,7 @@ pub use requesters::ancestors;
 pub use settle::settled;
 pub use states::{ask, auth, refused, status, statuses, statuses_of};
 pub use token::Token;
-pub use workspace::has_workspace;
+pub use workspace::{has_workspace, workspace_roots};
 
 use std::collections::HashMap;
 use std::path::PathBuf;

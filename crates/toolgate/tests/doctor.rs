@@ -165,3 +165,20 @@ fn a_name_nobody_has_is_refused() {
     assert_eq!(output.status, Some(1));
     assert!(output.stderr.contains("did you mean `github`?"), "{output:?}");
 }
+
+#[test]
+fn where_our_own_tools_would_work_is_told() {
+    let setup = Setup::new();
+    let work = setup.home.work().display().to_string();
+    check(&setup, true, "workspace", &format!("tools that work in {work}"));
+    let nowhere = setup.run(&["doctor", "--json"]).current_dir(setup.home.path().join("home"));
+    assert!(found(&report(nowhere, true), "workspace")[0].contains("offers no workspace tools"));
+    check(
+        &Setup::new().top("[workspace]\nroots = [\"/no/such\"]"),
+        true,
+        "workspace",
+        "/no/such, which is no directory",
+    );
+    let gateway = Setup::new().top("[gate]\nprofile = \"gateway\"");
+    assert!(found(&report(gateway.run(&["doctor", "--json"]), true), "workspace").is_empty());
+}

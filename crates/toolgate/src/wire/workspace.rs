@@ -16,7 +16,7 @@ const PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 
 /// The server, if there is a workspace.
 pub(super) fn workspace(of: &Materials<'_>) -> Option<Arc<Workspace>> {
-    let roots = roots(of.config, of.env)?;
+    let roots = workspace_roots(of.config, of.env)?;
     let around = Around {
         helper: of.helper.clone(),
         tasks: of.tasks.clone(),
@@ -36,13 +36,13 @@ pub(super) fn workspace(of: &Materials<'_>) -> Option<Arc<Workspace>> {
 
 /// Whether there is one.
 pub fn has_workspace(config: &Config, env: &Env) -> bool {
-    roots(config, env).is_some()
+    workspace_roots(config, env).is_some()
 }
 
 /// Those that are configured, else where we were started: but never a whole system or a whole home, in which a host
 /// may have started us because it had to start us somewhere. Then there are none but those that clients name, if those
 /// are accepted.
-fn roots(config: &Config, env: &Env) -> Option<Vec<PathBuf>> {
+pub fn workspace_roots(config: &Config, env: &Env) -> Option<Vec<PathBuf>> {
     if let Some(roots) = &config.workspace.roots {
         return Some(roots.clone()).filter(|roots| !roots.is_empty());
     }

@@ -4,7 +4,8 @@
 use std::path::PathBuf;
 
 use super::{Check, Patient};
-use crate::config::Bounds;
+use crate::config::{Bounds, Profile as Served};
+use crate::wire;
 use sandbox::{Helper, Level, Means, Namespaces, Observed, Profile, Unavailable, credential_paths, observe};
 
 /// Tries, which takes a moment; nothing is left of it.
@@ -12,10 +13,42 @@ pub fn checks(patient: &Patient<'_>) -> Vec<Check> {
     let helper = Helper { exe: PathBuf::from("/proc/self/exe"), argument: crate::SUPERVISE };
     let means = Means::find(&helper, Level::S4, Namespaces::Auto);
     let mut checks = vec![machine(patient, &helper, &means)];
+    checks.extend(workspace(patient, &means));
     let servers = patient.config.servers.values().filter(|server| server.enabled && patient.means(&server.name));
     let bound = servers.filter_map(|server| Some((&server.name, server.sandbox.as_ref()?)));
     checks.extend(bound.map(|(name, bounds)| of_server(&means, bounds).about(name)));
     checks
+}
+
+/// The tools of our own that work in directories, if `mcp serve` offers them by itself.
+fn workspace(patient: &Patient<'_>, means: &Means) -> Option<Check> {
+    let served = patient.config.gate.profile;
+    if !matches!(served, Served::All | Served::Workspace) || !patient.names.is_empty() {
+        return None;
+    }
+    let Some(roots) = wire::workspace_roots(patient.config, &patient.cx.env) else {
+        let what = "started here, `mcp serve` offers no workspace tools: this is a whole home or a whole system";
+        let fix = "start it in a project, or name directories in `roots` of `[workspace]`";
+        let is_wanted = served == Served::Workspace;
+        return Some(if is_wanted { Check::warn("workspace", what, fix) } else { Check::ok("workspace", what) });
+    };
+    if let Some(missing) = roots.iter().find(|root| !root.is_dir()) {
+        let what = format!("`roots` of `[workspace]` names {}, which is no directory", missing.display());
+        return Some(Check::warn("workspace", what, "make it, or take it out of `roots`"));
+    }
+    let said = &patient.config.workspace;
+    let profile = Profile { allow_degraded: said.allow_degraded, ..Profile::new(said.level, Vec::new()) };
+    let dirs: Vec<_> = roots.iter().map(|root| root.display().to_string()).collect();
+    let place = if dirs.is_empty() { "where clients say".to_owned() } else { dirs.join(", ") };
+    Some(match means.settle(&profile) {
+        Ok(held) => {
+            Check::ok("workspace", format!("`mcp serve` offers tools that work in {place}; commands at {held}"))
+        }
+        Err(Unavailable { why, hint, .. }) => Check {
+            fix: Some(hint),
+            ..Check::ok("workspace", format!("`mcp serve` offers tools that work in {place}; no command is run: {why}"))
+        },
+    })
 }
 
 /// The highest level, and what was seen of it.

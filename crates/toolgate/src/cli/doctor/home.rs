@@ -9,6 +9,7 @@ use rustix::fs::{Access, access, statvfs};
 use super::probe;
 use super::{Check, Level, Patient};
 use crate::cli::policy::lint;
+use crate::config::Profile;
 use crate::connect::{self, State};
 use crate::shim;
 use crate::wire;
@@ -177,7 +178,13 @@ async fn codex(patient: &Patient<'_>) -> Check {
     let path = env.get("PATH").unwrap_or_default();
     let behind = if shimmed { ", behind the shim" } else { "" };
     match probe::version(&program, path, env.get("HOME")).await {
-        Ok(version) => Check::ok("codex", format!("{version} at {}{behind}", program.display())),
+        Ok(version) => {
+            let tools = match patient.config.gate.profile {
+                Profile::All | Profile::Bridge => "; `mcp serve` offers it as tools",
+                Profile::Gateway | Profile::Workspace => "",
+            };
+            Check::ok("codex", format!("{version} at {}{behind}{tools}", program.display()))
+        }
         Err(why) => {
             let what = format!("{} does not tell its version: {why}", program.display());
             Check::warn("codex", what, "install it anew, or set CODEX_BIN to another one")
