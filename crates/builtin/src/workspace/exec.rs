@@ -20,7 +20,8 @@ pub const WHOLE_MAX: usize = 16 << 20;
 pub enum Access {
     /// Write, but for what is protected.
     Write,
-    /// Read. Nothing stands in for protected names that are missing, and its variables are the ones given.
+    /// Read, and reach no network. Nothing stands in for protected names that are missing, and variables that are
+    /// given are kept whatever they are called.
     Read,
 }
 
@@ -130,7 +131,7 @@ fn bounds(settings: &Settings, roots: &Roots, access: Access, added: &[(String, 
     let dirs: Vec<_> = roots.dirs().map(std::path::Path::to_owned).collect();
     let command = Profile::command(&dirs, settings.masked.clone());
     let command = match access {
-        Access::Write => Profile { read: settings.read.clone(), ..command },
+        Access::Write => Profile { read: settings.read.clone(), net: settings.net.clone(), ..command },
         Access::Read => Profile {
             read: settings.read.iter().cloned().chain(dirs).collect(),
             write: Vec::new(),
@@ -138,7 +139,7 @@ fn bounds(settings: &Settings, roots: &Roots, access: Access, added: &[(String, 
             ..command
         },
     };
-    Profile { level: settings.level, allow_degraded: settings.allow_degraded, net: settings.net.clone(), ..command }
+    Profile { level: settings.level, allow_degraded: settings.allow_degraded, ..command }
 }
 
 /// The base, and what the caller adds: never what makes loaders and interpreters run something else.

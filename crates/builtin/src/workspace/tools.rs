@@ -156,6 +156,7 @@ impl Tool {
         let text = || json!({"type": "string"});
         let count = || json!({"type": "integer"});
         let flag = || json!({"type": "boolean"});
+        let list = |properties: Value, required: &[&str]| json!({"type": "array", "items": {"type": "object", "properties": properties, "required": required}});
         let (properties, required): (Value, &[&str]) = match self {
             Self::Run => (
                 json!({
@@ -166,7 +167,13 @@ impl Tool {
                 &["timed_out", "duration_ms", "stdout", "stderr", "stdout_left_out", "stderr_left_out", "sandbox"],
             ),
             Self::Patch => (
-                json!({"files": {"type": "array", "items": {"type": "object"}}, "dry_run": flag()}),
+                json!({
+                    "files": list(
+                        json!({"path": text(), "action": text(), "to": text(), "added": count(), "removed": count()}),
+                        &["path", "action", "added", "removed"],
+                    ),
+                    "dry_run": flag(),
+                }),
                 &["files", "dry_run"],
             ),
             Self::Read => (
@@ -180,7 +187,14 @@ impl Tool {
                 (json!({"path": text(), "bytes": count(), "created": flag()}), &["path", "bytes", "created"])
             }
             Self::List => (
-                json!({"path": text(), "entries": {"type": "array", "items": {"type": "object"}}, "truncated": flag()}),
+                json!({
+                    "path": text(),
+                    "entries": list(
+                        json!({"path": text(), "type": text(), "size": count(), "modified": text()}),
+                        &["path", "type"],
+                    ),
+                    "truncated": flag(),
+                }),
                 &["path", "entries", "truncated"],
             ),
         };
