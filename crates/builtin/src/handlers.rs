@@ -152,7 +152,7 @@ impl Server {
             let said = called(&settings, &helper, &name, &arguments, stop.clone()).await;
             // Nobody waits for the answer to what was cancelled.
             if !stop.is_cancelled() {
-                let (text, failed) = said.map_or_else(|why| (why, true), |ended| ended);
+                let (text, failed) = said.unwrap_or_else(|why| (why, true));
                 let result = json!({"content": [{"type": "text", "text": text}], "isError": failed});
                 send(&outbox, &id, "result", &result).await;
             }
