@@ -28,7 +28,7 @@ const REACHES: [(&str, &str); 2] = [("c", "command = 'foo'"), ("u", "url = 'http
 fn written(home: &Home) -> usize {
     let settings = || SETTINGS.lines().enumerate().flat_map(|one| REACHES.map(|reach| (one, reach)));
     let there = settings().map(|((index, _), (kind, reach))| format!("[mcp_servers.{kind}{index}-set]\n{reach}\n"));
-    home.write("config.toml", &there.collect::<String>());
+    home.write("config.toml", there.collect::<String>());
     let mut taken = 0;
     for ((index, setting), (kind, reach)) in settings() {
         let entry: toml::Table = format!("{reach}\n{setting}").parse().unwrap();
@@ -54,7 +54,7 @@ fn codex_takes_whatever_add_and_configure_write_into_its_file() {
     assert_eq!(mistake(&peers, &home), None, "{}", home.read("config.toml"));
     home.write(
         "config.toml",
-        &format!("{}\n[mcp_servers.last]\ncommand = \"x\"\nbogus = 1\n", home.read("config.toml")),
+        format!("{}\n[mcp_servers.last]\ncommand = \"x\"\nbogus = 1\n", home.read("config.toml")),
     );
     assert!(mistake(&peers, &home).is_some(), "it does look");
 }
