@@ -487,7 +487,7 @@ class Tries:
     def structured(self):
         """structured content, and the results of Codex's own old server"""
         for args, env, expected in (
-            ((), {"STRUCTURED_CONTENT_ENABLED": "1"}, {"threadId", "model"}),
+            ((), {"STRUCTURED_CONTENT_ENABLED": "1"}, {"threadId", "model", "content"}),
             (("--contract", "codex"), {}, {"threadId", "content"}),
         ):
             client = Client(self.place, args, env)
@@ -505,6 +505,14 @@ class Tries:
     def fail_401(self):
         """401"""
         self.fails("Authentication failed: Please run `codex login`", prompt="FAIL-401")
+
+    def fail_key(self):
+        """the key of the provider is not set"""
+        client = Client(self.place, env={"MODEL_KEY": ""})
+        bad(client.call("codex", prompt="p"), "Authentication failed")
+        result = client.call("review")
+        client.close()
+        bad(result, "Set MODEL_KEY where this server is started")
 
     def fail_429(self):
         """429"""
@@ -562,7 +570,7 @@ class Tries:
 
     ALL = [codex_new, codex_words, codex_parameters, no_repository, sandboxes, sessions, switches, listing, reply, leave,
            review_uncommitted, review_base, review_commit, review_prompt, review_base_prompt, review_wrong, search, help,
-           progress, structured, fail_401, fail_429, fail_500, fail_model, fail_network, timeout, cancel, killed, lost]
+           progress, structured, fail_401, fail_key, fail_429, fail_500, fail_model, fail_network, timeout, cancel, killed, lost]
 
 
 def main():

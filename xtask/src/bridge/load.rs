@@ -74,7 +74,8 @@ fn report(lines: &[Line]) -> String {
          turn stands once in the thread that its caller was told, no turn was done twice, no two ran in one thread at a \
          time, and each session counts its turns. Memory is the proportional share of a gate that lives through all \
          rounds, after each. What toolgate adds is measured against the same program started directly with the same \
-         arguments, the two taking turns; times are the median and the 95th percentile. It may be 15 ms and 10 MiB.\n",
+         arguments, the two taking turns; times are the median and the 95th percentile. The median may be \
+         15 ms; what a run adds, and what toolgate has of its own beside it, 10 MiB.\n",
     );
     for line in lines {
         _ = write!(text, "\n## {}\n\n| | |\n|---|--:|\n", capital(&line.what));
