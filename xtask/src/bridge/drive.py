@@ -269,12 +269,12 @@ def said_before(body):
 
 
 def asks(place):
-    """Whether the release can ask: its `app-server` knows threads."""
+    """Whether the release can ask: its `app-server` knows threads, and policies by the names of the command line."""
     said = subprocess.run([CODEX, "app-server", "--help"], env=place.env, capture_output=True, text=True, stdin=subprocess.DEVNULL)
     if said.returncode or "app-server" not in said.stdout:
         return False
     hello = [{"id": 1, "method": "initialize", "params": {"clientInfo": {"name": "bridge", "version": "1"}}},
-             {"method": "initialized"}, {"id": 2, "method": "thread/start", "params": {}}]
+             {"method": "initialized"}, {"id": 2, "method": "thread/start", "params": {"approvalPolicy": "on-request"}}]
     server = subprocess.Popen([CODEX, "app-server"], env=place.env, cwd=place.at("work"), text=True, stdin=subprocess.PIPE,
                               stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     server.stdin.write("".join(json.dumps(message) + "\n" for message in hello))

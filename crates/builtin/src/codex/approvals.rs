@@ -5,6 +5,7 @@
 use super::ask::Turn;
 use super::hosts::Host;
 use super::settings::{Contract, Leave, Settings};
+use super::shell::argv;
 use gate::pin::{elided, visible};
 use gate::{Act, Approval, ApprovalId, People, Word, Words};
 use serde_json::{Map, Value, json};
@@ -373,42 +374,6 @@ fn block(command: &str) -> String {
     let lines: Vec<_> = command.lines().map(visible).collect();
     let shown = lines.join("\n");
     if shown.chars().count() <= MOST_COMMAND { shown } else { elided(command, MOST_COMMAND) }
-}
-
-/// The words of a command line, as a shell would have them. One that no shell would take is one word.
-pub fn argv(command: &str) -> Vec<String> {
-    split(command).unwrap_or_else(|| vec![command.to_owned()])
-}
-
-fn split(command: &str) -> Option<Vec<String>> {
-    let (mut words, mut word, mut chars) = (Vec::new(), None::<String>, command.chars());
-    while let Some(c) = chars.next() {
-        match c {
-            ' ' | '\t' | '\n' => words.extend(word.take()),
-            '\'' => loop {
-                let word = word.get_or_insert_default();
-                match chars.next()? {
-                    '\'' => break,
-                    c => word.push(c),
-                }
-            },
-            '"' => loop {
-                let word = word.get_or_insert_default();
-                match chars.next()? {
-                    '"' => break,
-                    '\\' => match chars.next()? {
-                        c @ ('"' | '\\' | '$' | '`') => word.push(c),
-                        c => word.extend(['\\', c]),
-                    },
-                    c => word.push(c),
-                }
-            },
-            '\\' => word.get_or_insert_default().push(chars.next()?),
-            c => word.get_or_insert_default().push(c),
-        }
-    }
-    words.extend(word);
-    Some(words)
 }
 
 #[cfg(test)]

@@ -1,8 +1,9 @@
 //! What hosts of Codex's own server hear while a turn runs: `codex/event` notifications, as that server sent them.
 //! Releases that still send such events have theirs passed on. Not here: the turn.
 
-use super::approvals::{argv, by_path, parsed};
+use super::approvals::{by_path, parsed};
 use super::appserver::snake;
+use super::shell::argv;
 use gate::{Feed, Parts, Place, ReplyKind, Unmasked, Wire};
 use serde_json::{Map, Value, json};
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -1,14 +1,15 @@
 //! What each tool does, from what is asked to what is answered. Not here: command lines, processes, words of failures.
 
-use super::approvals::{Asks, Policy};
-use super::appserver::{self, Chat, Failed};
-use super::argv::{self, Decided, Line};
+use super::approvals::Asks;
+use super::appserver::{Chat, Failed};
+use super::argv;
 use super::ask::{Review, Search, Subject, Turn};
 use super::cli::{self, Cli};
+use super::plan::{NO_OUTPUT, Plan};
 use super::rollouts::{self, Wanted};
 use super::run::{Done, Run};
 use super::sessions::{Hold, Session};
-use super::settings::{Contract, DefaultModel, Sandbox, Settings};
+use super::settings::{Contract, DefaultModel, Sandbox};
 use super::tools::Tool;
 use super::trouble::{Setback, Trouble};
 use super::{Bridge, queue};
@@ -18,76 +19,6 @@ use mcp::view::quoted;
 use serde_json::{Map, Value, json};
 use std::path::PathBuf;
 use std::sync::Arc;
-
-/// The answer of a turn that says nothing.
-const NO_OUTPUT: &str = "No output from Codex";
-
-/// What goes into the environment of the CLI for the callback URI.
-const CALLBACK: &str = "CODEX_MCP_CALLBACK_URI";
-
-/// What was decided about a call of the CLI, and the CLI.
-struct Plan {
-    cli: Arc<Cli>,
-    dir: PathBuf,
-    dir_given: bool,
-    model: Option<String>,
-    sandbox: Option<Sandbox>,
-    callback: Option<String>,
-    /// Whoever is asked, if Codex may ask, and under which of its policies.
-    asks: Option<(Arc<Asks>, Option<&'static str>)>,
-}
-
-impl Plan {
-    fn decided(&self) -> Decided<'_> {
-        Decided {
-            model: self.model.as_deref(),
-            sandbox: self.sandbox,
-            dir: &self.dir,
-            dir_given: self.dir_given,
-            callback: self.callback.as_deref(),
-        }
-    }
-
-    /// The same; Codex may ask, where operator and caller want it and the release can.
-    fn asking(self, settings: &Settings, turn: &Turn, asks: Arc<Asks>) -> Self {
-        match Policy::of(settings, turn) {
-            Policy::Server(policy) if self.cli.can.app_server => Self { asks: Some((asks, policy)), ..self },
-            _ => self,
-        }
-    }
-
-    fn chat(
-        &self,
-        turn: &Turn,
-        resume: Option<&str>,
-        prompt: &str,
-        (asks, policy): (Arc<Asks>, Option<&'static str>),
-    ) -> Chat {
-        let run = self.run(Line::default(), NO_OUTPUT);
-        Chat {
-            cli: run.cli,
-            args: argv::server(turn, &self.decided()),
-            dir: run.dir,
-            model: run.model,
-            env: run.env,
-            opening: appserver::opening(&self.decided(), policy, resume),
-            resume: resume.map(str::to_owned),
-            prompt: prompt.to_owned(),
-            asks,
-        }
-    }
-
-    fn run(&self, line: Line, nothing: &'static str) -> Run {
-        Run {
-            cli: self.cli.clone(),
-            line,
-            dir: self.dir.clone(),
-            model: self.model.clone(),
-            nothing,
-            env: self.callback.iter().map(|uri| (CALLBACK.to_owned(), uri.clone())).collect(),
-        }
-    }
-}
 
 impl Bridge {
     pub(super) async fn turn(&self, tool: Tool, turn: Turn, owner: &str, news: Arc<News>, asks: Arc<Asks>) -> Answer {

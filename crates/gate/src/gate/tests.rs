@@ -319,6 +319,7 @@ async fn no_caller_can_make_its_call_too_long_to_be_recorded() {
 mod approvals;
 mod renewal;
 mod threats;
+mod within;
 
 #[tokio::test]
 async fn a_conversation_that_runs_in_circles_is_ended() {

@@ -5,16 +5,6 @@ fn wanted(method: &str, params: Value, item: Option<&Value>) -> Option<Wanted> {
 }
 
 #[test]
-fn words_are_split_as_a_shell_would() {
-    let check = |line: &str, words: &[&str]| assert_eq!(argv(line), words, "{line}");
-    check("/bin/bash -lc 'touch made'", &["/bin/bash", "-lc", "touch made"]);
-    check(r#"a "b \"c\" \n" d\ e '' "#, &["a", r#"b "c" \n"#, "d e", ""]);
-    check(r#"x'y'"z""#, &["xyz"]);
-    check("not 'closed", &["not 'closed"]);
-    check("", &[]);
-}
-
-#[test]
 fn only_a_yes_is_one() {
     let command = wanted("item/commandExecution/requestApproval", json!({"command": "ls"}), None).expect("asked for");
     let meta = json!({"codex_approval_kind": "mcp_tool_call"});
