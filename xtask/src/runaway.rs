@@ -86,7 +86,7 @@ fn written(lines: &[Line]) -> String {
          command ran as ever, and nothing was left: no process, no temporary file, nothing in the workspace that had not \
          been there, no control group. *A command* is one of `execute_command`; *a server* is a stdio server in a sandbox \
          (S4) of which a process runs away while it serves. Meanwhile other calls go on, half of them `read_file`, half at \
-         a server outside: the slowest but one in a hundred, in quiet and beside it. Five rounds of four seconds each, the \
+         a server outside: the slowest but one in a hundred, in quiet and beside it. Three rounds of three seconds each, the \
          two taken in turn. A small share runs with all other tests.\n\n\
          | Who | What | Calls beside | p99 in quiet, ms | p99 beside, ms | Ratio |\n|---|---|--:|--:|--:|--:|\n",
     );

@@ -1,11 +1,12 @@
 //! One program run to its end under supervision, for the tools that are programs. Not here: which one, or whether.
 
+use crate::room::Room;
 use bytes::Bytes;
 use mcp::stdio::child_pipes;
 use sandbox::{Effective, Event, ExitKind, Helper, Launch, LaunchError, Net, Step, Watched};
 use std::collections::VecDeque;
 use std::io;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::unix::pipe::{Receiver, Sender};
@@ -25,6 +26,8 @@ pub struct Job {
     pub stdin: Bytes,
     /// How long it may take before it is ended.
     pub limit: Duration,
+    /// What it has to leave of the disks, if anything.
+    pub room: Option<Room>,
     /// How many bytes of each stream are kept: its beginning and its end.
     pub keep: usize,
     /// Of a stream up to this many bytes long all is kept beside that.
@@ -49,6 +52,8 @@ pub enum Ending {
     Overdue,
     /// It was ended because that was asked for.
     Stopped,
+    /// It was ended because it left too little of a disk.
+    Filled,
     /// The operating system would not start it, for this error number.
     NotStarted(i32),
     /// What it was to be bound by could not be built: what failed, and the error number or 0.
@@ -136,7 +141,13 @@ pub async fn run(
     let Started { stdin, stdout, stderr, watched, effective, way_out: _way_out } = start(helper, job.launch).await?;
     let mut out = Tap { stream: Stream::Out, pipe: Some(stdout), clip: Clip::new(job.keep, job.whole) };
     let mut err = Tap { stream: Stream::Err, pipe: stderr, clip: Clip::new(job.keep, job.whole) };
-    let until = Until { deadline: begun + job.limit, stop };
+    let filled = async move {
+        match job.room {
+            Some(room) => room.used_up().await,
+            None => std::future::pending().await,
+        }
+    };
+    let until = Until { deadline: begun + job.limit, stop, filled: pin!(filled) };
     let ending = follow(&watched, pin!(feed(stdin, job.stdin)), (&mut out, &mut err), until, heard).await;
     Ok(Ran { ending, stdout: out.clip, stderr: err.clip, took: begun.elapsed(), effective })
 }
@@ -147,16 +158,17 @@ async fn feed(mut stdin: Sender, input: Bytes) {
 }
 
 /// When it has to end.
-struct Until {
+struct Until<'a> {
     deadline: Instant,
     stop: CancellationToken,
+    filled: Pin<&'a mut (dyn Future<Output = ()> + Send)>,
 }
 
 async fn follow(
     watched: &Watched,
-    mut feeding: std::pin::Pin<&mut (impl Future<Output = ()> + Send)>,
+    mut feeding: Pin<&mut (impl Future<Output = ()> + Send)>,
     (out, err): (&mut Tap, &mut Tap),
-    Until { deadline, stop }: Until,
+    Until { deadline, stop, mut filled }: Until<'_>,
     heard: &mut (dyn FnMut(Stream, &[u8]) + Send),
 ) -> Ending {
     let (mut fed, mut ending, mut gone) = (false, None, None);
@@ -181,6 +193,11 @@ async fn follow(
             () = stop.cancelled(), if ending.is_none() && gone.is_none() => {
                 ending = Some(Ending::Stopped);
                 watched.terminate();
+            }
+            () = &mut filled, if ending.is_none() && gone.is_none() => {
+                ending = Some(Ending::Filled);
+                // Whatever it would still do, it would do to the disk.
+                watched.kill();
             }
             () = sleep_until(gone.unwrap_or(deadline)), if gone.is_some() => break,
         }

@@ -181,7 +181,7 @@ async fn called(
         format!("tool '{name}' of server '{}' is declared and has no `exec`: nothing runs it", settings.name)
     })?;
     let launch = launch(settings, exec, arguments)?;
-    let job = Job { launch, stdin: Bytes::new(), limit: settings.limit, keep: KEEP, whole: 0 };
+    let job = Job { launch, stdin: Bytes::new(), limit: settings.limit, room: None, keep: KEEP, whole: 0 };
     let ran = child::run(helper, job, &mut |_, _| {}, stop).await.map_err(|why| match why {
         NotRun::Launch(LaunchError::Unavailable(why)) => format!("sandbox_unavailable: {why}"),
         why => format!("`{}` could not be run: {why}", exec.program()),

@@ -11,6 +11,7 @@ mod given;
 pub mod handlers;
 mod news;
 mod results;
+mod room;
 mod tools;
 pub mod workspace;
 

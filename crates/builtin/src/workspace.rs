@@ -80,6 +80,8 @@ pub struct Settings {
     pub timeout: Duration,
     /// How much of each stream of a command is kept.
     pub output_bytes: usize,
+    /// What a command has to leave of the disks that the directories are on, in bytes.
+    pub free_bytes: u64,
     /// Where plans of patches lie while they are carried out.
     pub journals: PathBuf,
     /// What is made of the roots of clients.
@@ -237,7 +239,7 @@ impl Workspace {
             let link = |uri| json!({"type": "resource_link", "uri": uri, "name": stream, "mimeType": "text/plain", "size": size});
             links.extend(uri.as_ref().filter(|_| permit.knows_links()).map(link));
         }
-        answered_with(&ended.text(), &ended, links, ended.timed_out)
+        answered_with(&ended.text(), &ended, links, ended.timed_out || ended.disk_full)
     }
 
     async fn said(&self, permit: Permit) -> Result<Unmasked, Fault> {

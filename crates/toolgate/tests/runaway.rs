@@ -32,7 +32,7 @@ fn full() -> bool {
 
 /// How long other calls are watched, and how often all is done over.
 fn size() -> (Duration, usize) {
-    if full() { (Duration::from_secs(4), 5) } else { (Duration::from_millis(300), 1) }
+    if full() { (Duration::from_secs(3), 3) } else { (Duration::from_millis(300), 1) }
 }
 
 fn overdue(ended: &Value) -> bool {
@@ -322,4 +322,30 @@ fn a_server_that_leaves_a_daemon() {
 #[test]
 fn a_server_that_fills_its_temporary_directory() {
     as_a_server(4);
+}
+
+/// Of a disk that nobody else writes to it may use up so much.
+const ROOM_MB: u64 = 64;
+
+#[test]
+fn a_command_that_fills_the_disk() {
+    let Ok(disk) = tempfile::tempdir_in("/dev/shm") else { return };
+    let Some(free) = free_mb(disk.path()).filter(|free| *free > 2 * ROOM_MB) else { return };
+    let least = format!("[workspace]\nenv_vars = [{}]\nmin_free_mb = {}\n", json!(MARK), free - ROOM_MB);
+    let setup = Setup::new().top(&least);
+    let mut command = setup.home.command(common::TOOLGATE, ["mcp", "serve", "--profile", "workspace"]);
+    command.current_dir(disk.path());
+    let mut client = Client::spawn(command).patient(Duration::from_secs(120));
+    client.initialize("2025-11-25", &json!({}));
+    let script = "trap '' TERM; i=0; while :; do head -c 4000000 /dev/zero > f$i; i=$((i+1)); done";
+    let id = execute(&mut client, script, Duration::from_secs(60));
+    let Some(ended) = ended(&mut client, id) else { return };
+    assert_eq!((&ended["disk_full"], &ended["timed_out"]), (&json!(true), &json!(false)), "{ended}");
+    client.close();
+    wait::expect("no process to be left", || setup.survivors().is_empty());
+}
+
+fn free_mb(dir: &Path) -> Option<u64> {
+    let said = std::process::Command::new("df").args(["--output=avail", "-B1M"]).arg(dir).output().ok()?;
+    String::from_utf8(said.stdout).ok()?.lines().nth(1)?.trim().parse().ok()
 }

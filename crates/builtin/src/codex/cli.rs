@@ -159,6 +159,7 @@ pub async fn output(
         launch: launch(settings, program, args.iter().map(OsString::from).collect(), None),
         stdin: Bytes::new(),
         limit: PATIENCE,
+        room: None,
         keep: HELP_MAX,
         whole: 0,
     };

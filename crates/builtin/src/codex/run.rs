@@ -83,7 +83,14 @@ impl Runner {
             launch.env.retain(|(known, _)| *known != *name);
             launch.env.push((name.into(), value.into()));
         }
-        let job = Job { launch, stdin: run.line.stdin.into(), limit: self.settings.timeout, keep: KEEP, whole: 0 };
+        let job = Job {
+            launch,
+            stdin: run.line.stdin.into(),
+            limit: self.settings.timeout,
+            room: None,
+            keep: KEEP,
+            whole: 0,
+        };
         let mut events = Events::default();
         let mut heard = |stream: Stream, bytes: &[u8]| match stream {
             Stream::Out if has_events => events.push(bytes, &mut |text| news.say(&text)),

@@ -72,7 +72,7 @@ impl Trouble {
                 return Self::NoCli(format!("it cannot be started: {}", std::io::Error::from_raw_os_error(errno)));
             }
             Ending::NotConfined(step, _) => return Self::NoCli(format!("its sandbox could not be built: {step}")),
-            Ending::Exited(_) | Ending::Lost => {}
+            Ending::Exited(_) | Ending::Filled | Ending::Lost => {}
         }
         let quote = quote(said);
         let low = said.to_lowercase();
@@ -215,6 +215,7 @@ impl std::fmt::Display for Ending {
             Self::Exited(ExitKind::Signal(signal)) => write!(f, "it was ended by signal {signal}"),
             Self::Overdue => f.write_str("it took too long"),
             Self::Stopped => f.write_str("it was stopped"),
+            Self::Filled => f.write_str("it left too little of the disk"),
             Self::NotStarted(errno) => write!(f, "it was not started ({})", std::io::Error::from_raw_os_error(*errno)),
             Self::NotConfined(step, _) => write!(f, "its sandbox could not be built: {step}"),
             Self::Lost => f.write_str("how it ended is not known"),

@@ -4,6 +4,7 @@ use super::ask::{Command, Words};
 use super::roots::{Astray, Roots};
 use super::{Settings, roots};
 use crate::child::{self, Ending, Job, NotRun, Stream};
+use crate::room::Room;
 use sandbox::{ExitKind, Helper, Launch, LaunchError, Profile, Stderr};
 use serde::Serialize;
 use std::ffi::OsString;
@@ -36,6 +37,8 @@ pub struct Ended {
     pub signal: Option<i32>,
     /// Whether its time was over.
     pub timed_out: bool,
+    /// Whether it left too little of a disk.
+    pub disk_full: bool,
     /// From start to end.
     pub duration_ms: u64,
     /// What it wrote.
@@ -99,12 +102,13 @@ pub async fn run(
         Launch { program, args, env, cwd: Some(cwd), stderr: Stderr::Piped, grace: GRACE, profile: Some(profile) };
     let limit = command.timeout_ms.map_or(settings.timeout, Duration::from_millis);
     let whole = if access == Access::Write { WHOLE_MAX } else { 0 };
-    let job = Job { launch, stdin: command.stdin.into(), limit, keep: settings.output_bytes, whole };
+    let room = (access == Access::Write).then(|| Room::of(roots.dirs(), settings.free_bytes));
+    let job = Job { launch, stdin: command.stdin.into(), limit, room, keep: settings.output_bytes, whole };
     let mut ran = child::run(helper, job, heard, stop).await.map_err(unrun)?;
     let (exit_code, signal) = match ran.ending {
         Ending::Exited(ExitKind::Code(code)) => (Some(code), None),
         Ending::Exited(ExitKind::Signal(signal)) => (None, Some(signal)),
-        Ending::Overdue => (None, None),
+        Ending::Overdue | Ending::Filled => (None, None),
         Ending::NotConfined(step, errno) => {
             return Err(Unrun::Unbounded(format!("{step} ({})", std::io::Error::from_raw_os_error(errno))));
         }
@@ -118,6 +122,7 @@ pub async fn run(
         exit_code,
         signal,
         timed_out: ran.ending == Ending::Overdue,
+        disk_full: ran.ending == Ending::Filled,
         duration_ms: u64::try_from(ran.took.as_millis()).unwrap_or(u64::MAX),
         stdout: ran.stdout.text(),
         stderr: ran.stderr.text(),
@@ -196,6 +201,7 @@ impl Ended {
             (_, Some(0), _) => return if text.is_empty() { "[exit code 0, no output]".to_owned() } else { text },
             (_, Some(code), _) => format!("[exit code {code}]"),
             (_, _, Some(signal)) => format!("[ended by signal {signal}]"),
+            _ if self.disk_full => "[ended: it left too little of the disk]".to_owned(),
             _ => "[ended]".to_owned(),
         };
         text.push_str(if text.is_empty() || text.ends_with('\n') { "" } else { "\n" });

@@ -160,11 +160,21 @@ impl Tool {
         let (properties, required): (Value, &[&str]) = match self {
             Self::Run => (
                 json!({
-                    "exit_code": count(), "signal": count(), "timed_out": flag(), "duration_ms": count(),
+                    "exit_code": count(), "signal": count(), "timed_out": flag(), "disk_full": flag(),
+                    "duration_ms": count(),
                     "stdout": text(), "stderr": text(), "stdout_left_out": count(), "stderr_left_out": count(),
                     "stdout_uri": text(), "stderr_uri": text(), "sandbox": text(),
                 }),
-                &["timed_out", "duration_ms", "stdout", "stderr", "stdout_left_out", "stderr_left_out", "sandbox"],
+                &[
+                    "timed_out",
+                    "disk_full",
+                    "duration_ms",
+                    "stdout",
+                    "stderr",
+                    "stdout_left_out",
+                    "stderr_left_out",
+                    "sandbox",
+                ],
             ),
             Self::Patch => (
                 json!({

@@ -41,6 +41,8 @@ pub struct Workspace {
     pub timeout: Duration,
     /// How much of each stream of a command is kept, in bytes.
     pub max_output_bytes: usize,
+    /// What a command has to leave of the disk, in bytes.
+    pub min_free_bytes: u64,
 }
 
 impl Default for Workspace {
@@ -55,12 +57,23 @@ impl Default for Workspace {
             env_vars: Vec::new(),
             timeout: Duration::from_mins(1),
             max_output_bytes: 1 << 20,
+            min_free_bytes: 1 << 30,
         }
     }
 }
 
-pub(super) const WORKSPACE: [&str; 9] =
-    ["roots", "client_roots", "level", "allow_degraded", "net", "read", "env_vars", "timeout_sec", "max_output_bytes"];
+pub(super) const WORKSPACE: [&str; 10] = [
+    "roots",
+    "client_roots",
+    "level",
+    "allow_degraded",
+    "net",
+    "read",
+    "env_vars",
+    "timeout_sec",
+    "max_output_bytes",
+    "min_free_mb",
+];
 
 impl Workspace {
     pub(super) fn read(fields: &mut Fields) -> Result<Self, Problem> {
@@ -76,6 +89,10 @@ impl Workspace {
             env_vars: fields.or("env_vars", default.env_vars)?,
             timeout: fields.or("timeout_sec", default.timeout)?,
             max_output_bytes: fields.or("max_output_bytes", default.max_output_bytes)?,
+            min_free_bytes: match fields.get::<usize>("min_free_mb")? {
+                Some(mebibytes) => (mebibytes as u64).saturating_mul(1 << 20),
+                None => default.min_free_bytes,
+            },
         })
     }
 }

@@ -67,6 +67,7 @@ fn settings(config: &Config, env: &Env, roots: Vec<PathBuf>) -> Settings {
         "allow_degraded": said.allow_degraded.map(|level| level.to_string()),
         "timeout_sec": said.timeout.as_secs(),
         "max_output_bytes": said.max_output_bytes,
+        "min_free_mb": said.min_free_bytes >> 20,
     });
     Settings {
         level: said.level,
@@ -77,6 +78,7 @@ fn settings(config: &Config, env: &Env, roots: Vec<PathBuf>) -> Settings {
         env: environment(config, env),
         timeout: said.timeout,
         output_bytes: said.max_output_bytes,
+        free_bytes: said.min_free_bytes,
         journals: config.state_dir().join("patches"),
         client_roots: match said.client_roots {
             config::ClientRoots::Ignore => ClientRoots::Ignore,
