@@ -46,8 +46,11 @@ const BWRAP: &str = "--new-session --unshare-user --unshare-pid --unshare-ipc --
     --ro-bind /etc /etc --proc /proc --dev /dev --tmpfs /tmp -- /bin/true";
 
 fn time_levels(out: &mut impl Write) {
-    let apart = |namespaces| Profile { namespaces, ..Profile::command(&[], Vec::new()) };
-    let at = |level| Profile { level, ..Profile::command(&[], Vec::new()) };
+    let mut command = Profile::command(&[], Vec::new());
+    // Beside `bwrap`, which gives way to nobody.
+    command.limits.nice = 0;
+    let apart = |namespaces| Profile { namespaces, ..command.clone() };
+    let at = |level| Profile { level, ..command.clone() };
     let profiles = [
         ("S1", at(Level::S1)),
         ("S3", at(Level::S3)),

@@ -22,6 +22,7 @@ mod token;
 mod watch;
 mod workspace;
 
+pub use bounds::to_try as bounds_to_try;
 pub use bridge::{Manner, has_cli};
 pub use doors::System;
 pub use govern::{Approver, desk, http_approver, lock_failure};
@@ -187,7 +188,7 @@ fn build_all(
 }
 
 /// This program, as what starts and bounds all others.
-fn helper() -> sandbox::Helper {
+pub fn helper() -> sandbox::Helper {
     sandbox::Helper { exe: PathBuf::from("/proc/self/exe"), argument: crate::SUPERVISE }
 }
 

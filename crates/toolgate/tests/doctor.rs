@@ -84,9 +84,11 @@ fn what_a_server_lacks_is_found_before_it_is_started() {
 
 #[test]
 fn what_the_machine_can_hold_is_tried() {
-    check(&Setup::new(), true, "sandbox", "forbidden operations were tried and held");
+    check(&Setup::new(), true, "sandbox", "forbidden operations were tried and none was possible");
     let bounds = "command = \"true\"\n[mcp_servers.x.sandbox]\n";
     check(&entry(&format!("{bounds}level = \"S1\"")), true, "sandbox", "it is kept at S1 (files,");
+    let looks = "S3 lets it look whether a file is there that was not granted";
+    check(&entry(&format!("{bounds}level = \"S3\"")), true, "sandbox", looks);
     let hosts = format!("{bounds}level = \"S3\"\nnet = [\"example.com\"]");
     check(&entry(&hosts), false, "sandbox", "it cannot be started: a list of hosts needs S4");
 }

@@ -5,13 +5,18 @@ use crate::supervisor::Shared;
 use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::net::unix::pipe;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 /// Kept of one child.
 const LINES: usize = 200;
 const BYTES: usize = 64 << 10;
+
+/// After so many bytes there is a [`PAUSE`]: who floods waits, and does not take a processor from everybody else.
+const BREATH: usize = 1 << 20;
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// The last lines, masked.
 #[derive(Default)]
@@ -43,13 +48,14 @@ impl Tail {
 /// Reads until the child, and whatever inherited the pipe, has closed it.
 pub(crate) async fn drain(shared: Arc<Shared>, stderr: OwnedFd) {
     let Ok(pipe) = pipe::Receiver::from_owned_fd(stderr) else { return };
-    let mut reader = BufReader::new(pipe);
+    let mut reader = BufReader::with_capacity(BYTES, pipe);
     // A key may run over many lines.
     let masks = shared.world.hub.masks();
     let mut masks = masks.lines();
     let longest = shared.options.limits.stderr_line_bytes.min(BYTES);
     let mut line = Vec::new();
     let mut logged = Chatter::new(Instant::now());
+    let mut breath = 0;
     loop {
         let Ok(buffer) = reader.fill_buf().await else { return };
         if buffer.is_empty() {
@@ -61,6 +67,11 @@ pub(crate) async fn drain(shared: Arc<Shared>, stderr: OwnedFd) {
         line.extend_from_slice(&piece[..room]);
         let used = piece.len() + usize::from(end.is_some());
         reader.consume(used);
+        breath += used;
+        if breath > BREATH {
+            breath = 0;
+            sleep(PAUSE).await;
+        }
         if end.is_some() {
             keep(&shared, &mut masks, &mut logged, &mut line);
         }

@@ -36,6 +36,7 @@ mod lock;
 mod login;
 mod logout;
 mod mcp;
+mod observed;
 mod person;
 mod policy;
 mod print_config;

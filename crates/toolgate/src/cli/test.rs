@@ -7,7 +7,7 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use super::agent::Agent;
-use super::{Context, declared, runtime, show, strict};
+use super::{Context, declared, observed, runtime, show, strict};
 use crate::config::{Config, Server, Transport};
 use crate::ui::{Failure, Report};
 use crate::wire::{self, House, Log, Selection};
@@ -15,6 +15,7 @@ use gate::Code;
 use gate::state::Status;
 use gate::{Face, ItemKind, ServerName, State};
 use mcp::{Limits, view};
+use sandbox::Profile;
 use upstream::Upstream;
 
 /// Arguments of `test`.
@@ -61,12 +62,11 @@ impl TestArgs {
 pub fn run(args: &TestArgs, cx: &Context) -> Result<(), Failure> {
     view::members(args.args.trim()).map_err(|flaw| Failure::new(Code::ArgsInvalid, format!("`--args`: {flaw}")))?;
     let mut config = cx.config()?;
-    if args.sandbox {
-        confine(&mut config, &args.name)?;
-    }
+    let granted_nothing = args.sandbox && confine(&mut config, &args.name)?;
+    let tried = args.sandbox.then(|| wire::bounds_to_try(&config, &cx.env, &args.name)).flatten();
     wire::start_logging(&cx.env, &cx.home, Log::Terminal);
     let status = wire::status(&config, &cx.env, None, &args.name);
-    let mut test = Test { steps: Vec::new(), strict: Vec::new(), status, refused: None };
+    let mut test = Test { steps: Vec::new(), strict: Vec::new(), status, refused: None, tried };
     let off = test.status.state.is_disabled() && test.status.state != State::DisabledAsItself;
     let walk = async {
         if off {
@@ -89,22 +89,30 @@ pub fn run(args: &TestArgs, cx: &Context) -> Result<(), Failure> {
             let failure = Failure::new(state.code(), test.status.sentence()).hint(test.status.next.clone());
             Err(failure.exiting(state.exit()))
         }
+        Err(failure) if granted_nothing => {
+            let hint = format!(
+                "its own files apart it was granted nothing: say what it needs as `read` and `write` of `[mcp_servers.{}.sandbox]`",
+                args.name
+            );
+            Err(failure.hint(hint))
+        }
         outcome => outcome,
     }
 }
 
-/// Gives the server bounds where it has none.
-fn confine(config: &mut Config, name: &str) -> Result<(), Failure> {
+/// Gives the server bounds where it has none; whether that was so.
+fn confine(config: &mut Config, name: &str) -> Result<bool, Failure> {
     match config.servers.get_mut(name) {
         Some(Server { transport: Transport::Http(_), .. }) => {
             let message = format!("`--sandbox`: server `{name}` is no process of ours that could be kept in bounds");
             Err(Failure::new(Code::Usage, message))
         }
         Some(server) => {
+            let none = server.sandbox.is_none();
             server.sandbox.get_or_insert_default();
-            Ok(())
+            Ok(none)
         }
-        None => Ok(()),
+        None => Ok(false),
     }
 }
 
@@ -122,6 +130,8 @@ struct Test {
     strict: Vec<strict::Check>,
     /// Why it may not even be started.
     refused: Option<(State, String)>,
+    /// The bounds in which what is forbidden is to be tried.
+    tried: Option<Profile>,
 }
 
 impl Test {
@@ -165,7 +175,8 @@ impl Test {
         self.note("start", begun, started)?;
         let begun = Instant::now();
         if let Some(bounds) = up.status().sandbox {
-            self.note("sandbox", begun, Ok(bounds))?;
+            let seen = self.observe(bounds).await;
+            self.note("sandbox", begun, seen)?;
         }
         let pinged = up.ping().await.map(|_| String::new()).map_err(|fault| gate::Failure::Broke(fault).into());
         self.note("ping", begun, pinged)?;
@@ -229,6 +240,18 @@ impl Test {
             (None, _) => Ok(format!("{} bytes", answer.raw().len())),
         });
         self.note("call", begun, result)
+    }
+
+    /// What is seen of the bounds that are `held`, if that was asked for.
+    async fn observe(&mut self, held: String) -> Result<String, Failure> {
+        let Some(profile) = self.tried.take() else { return Ok(held) };
+        let observed = tokio::task::spawn_blocking(move || sandbox::observe(&wire::helper(), &profile)).await;
+        let failed = |why: String| Failure::new(State::SandboxUnavailable.code(), why);
+        match observed {
+            Ok(Ok(observed)) => observed::told(&observed).map_err(failed),
+            Ok(Err(error)) => Err(failed(format!("its bounds cannot be tried: {error}"))),
+            Err(_) => Err(failed("its bounds cannot be tried".to_owned())),
+        }
     }
 
     /// Notes how a step went; a failed one ends the walk.

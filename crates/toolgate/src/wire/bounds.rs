@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use crate::config::{self, Bounds, Config, Env, Server, Stdio};
+use crate::config::{self, Bounds, Config, Env, Server, Stdio, Transport};
 use sandbox::{Profile, credential_paths, resolve_program, runtime_roots};
 
 /// The profile of a server whose entry says `bounds`. It may read its program, the package of a script among its
@@ -31,6 +31,18 @@ pub(super) fn of_handlers(config: &Config, server: &Server, stdio: &Stdio, progr
     let read: Vec<_> = runtimes.flat_map(|stdio| runtime(server, &stdio, env, home.as_deref())).collect();
     let profile = profile(config, server, stdio, &bounds, env);
     Profile { read: profile.read.iter().cloned().chain(read).collect(), ..profile }
+}
+
+/// The profile of the server `name`, if it has one, for trying what it holds: without its home, and without what was
+/// granted so widely that nothing could be tried outside of it.
+pub fn to_try(config: &Config, env: &Env, name: &str) -> Option<Profile> {
+    let server = config.servers.get(name)?;
+    let (Transport::Stdio(stdio), Some(bounds)) = (&server.transport, &server.sandbox) else { return None };
+    let mut profile = Profile { home: None, ..profile(config, server, stdio, bounds, env) };
+    let narrow = |root: &PathBuf| !std::env::temp_dir().starts_with(root);
+    profile.read.retain(narrow);
+    profile.write.retain(narrow);
+    Some(profile)
 }
 
 /// What nobody but toolgate may see.

@@ -1,22 +1,24 @@
 //! What this machine can hold, found out by trying what is forbidden; and whether that is enough for the servers whose
 //! entries ask for bounds.
 
-use std::path::PathBuf;
-
 use super::{Check, Patient};
-use crate::config::{Bounds, Profile as Served};
+use crate::cli::observed;
+use crate::config::Profile as Served;
 use crate::wire;
-use sandbox::{Helper, Level, Means, Namespaces, Observed, Profile, Unavailable, credential_paths, observe};
+use sandbox::{
+    Helper, LaunchError, Level, Means, Namespaces, Observed, Profile, Unavailable, credential_paths, observe,
+};
 
 /// Tries, which takes a moment; nothing is left of it.
 pub fn checks(patient: &Patient<'_>) -> Vec<Check> {
-    let helper = Helper { exe: PathBuf::from("/proc/self/exe"), argument: crate::SUPERVISE };
+    let helper = wire::helper();
     let means = Means::find(&helper, Level::S4, Namespaces::Auto);
     let mut checks = vec![machine(patient, &helper, &means)];
     checks.extend(workspace(patient, &means));
     let servers = patient.config.servers.values().filter(|server| server.enabled && patient.means(&server.name));
-    let bound = servers.filter_map(|server| Some((&server.name, server.sandbox.as_ref()?)));
-    checks.extend(bound.map(|(name, bounds)| of_server(&means, bounds).about(name)));
+    let profile = |name: &str| wire::bounds_to_try(patient.config, &patient.cx.env, name);
+    let bound = servers.filter_map(|server| Some((&server.name, profile(&server.name)?)));
+    checks.extend(bound.map(|(name, profile)| of_server(&helper, &means, &profile).about(name)));
     checks
 }
 
@@ -62,14 +64,10 @@ fn machine(patient: &Patient<'_>, helper: &Helper, means: &Means) -> Check {
 }
 
 fn seen(level: Level, observed: &Observed, means: &Means) -> Check {
-    let breaches: Vec<_> = observed.breaches().map(|row| row.operation.what()).collect();
-    if !breaches.is_empty() {
-        let what = format!("under {level} it is still possible to {}", breaches.join("; to "));
-        return Check::fail("sandbox", what, "do not trust the sandbox of this machine");
-    }
-    let tried = observed.rows.len() - observed.skipped();
-    let text =
-        format!("servers can be kept at {level}: {tried} forbidden operations were tried and held as they should");
+    let text = match observed::told(observed) {
+        Ok(text) => format!("servers can be kept at {text}"),
+        Err(breach) => return Check::fail("sandbox", breach, "do not trust the sandbox of this machine"),
+    };
     match &means.namespaces {
         Err(none) if level < Level::S4 => Check {
             fix: Some(none.hint.clone()),
@@ -79,20 +77,25 @@ fn seen(level: Level, observed: &Observed, means: &Means) -> Check {
     }
 }
 
-fn of_server(means: &Means, bounds: &Bounds) -> Check {
-    let profile = Profile {
-        allow_degraded: bounds.allow_degraded,
-        net: bounds.net.clone(),
-        read: bounds.read.clone(),
-        write: bounds.write.clone(),
-        limits: bounds.limits,
-        ..Profile::new(bounds.level, Vec::new())
-    };
-    match means.settle(&profile) {
-        Ok(held) if held.degraded() => {
-            Check::warn("sandbox", format!("it will run at {held}"), "see `allow_degraded` in its `sandbox`")
+fn of_server(helper: &Helper, means: &Means, profile: &Profile) -> Check {
+    if profile.level < Level::S2 {
+        // Nothing is forbidden that could be tried.
+        let held = means.settle(profile).map_or_else(|none| none.to_string(), |held| held.to_string());
+        return Check::ok("sandbox", format!("it is kept at {held}"));
+    }
+    let observed = match observe(helper, profile) {
+        Ok(observed) => observed,
+        Err(LaunchError::Unavailable(none)) => {
+            return Check::fail("sandbox", format!("it cannot be started: {}", none.why), none.hint);
         }
-        Ok(held) => Check::ok("sandbox", format!("it is kept at {held}")),
-        Err(Unavailable { why, hint, .. }) => Check::fail("sandbox", format!("it cannot be started: {why}"), hint),
+        Err(error) => return Check::fail("sandbox", format!("its bounds cannot be tried: {error}"), String::new()),
+    };
+    match observed::told(&observed) {
+        Err(breach) => Check::fail("sandbox", breach, "do not trust the sandbox of this machine"),
+        Ok(text) if observed.effective.degraded() => {
+            let text = format!("it will run at less than {}, at {text}", profile.level);
+            Check::warn("sandbox", text, "see `allow_degraded` in its `sandbox`")
+        }
+        Ok(text) => Check::ok("sandbox", format!("it is kept at {text}")),
     }
 }
