@@ -61,7 +61,7 @@ pub(crate) async fn drain(shared: Arc<Shared>, stderr: OwnedFd) {
         if buffer.is_empty() {
             break;
         }
-        let end = buffer.iter().position(|byte| *byte == b'\n');
+        let end = memchr::memchr(b'\n', buffer);
         let piece = &buffer[..end.unwrap_or(buffer.len())];
         let room = longest.saturating_sub(line.len()).min(piece.len());
         line.extend_from_slice(&piece[..room]);

@@ -18,7 +18,7 @@ pub fn told(observed: &Observed) -> Result<String, String> {
     Ok(match open.is_empty() {
         true => format!("{level}: {held} forbidden operations were tried and none was possible"),
         false => {
-            let open = open.join("; to ");
+            let open = open.join("; ");
             format!("{level}: {held} forbidden operations were tried and not possible; {level} lets it {open}")
         }
     })

@@ -45,7 +45,7 @@ pub struct TestArgs {
     /// Also ask whether it keeps to what agents rely on: schemas, names, annotations, times, refusals.
     #[arg(long)]
     strict: bool,
-    /// Keep it in the tightest bounds, with no network, unless its `sandbox` says otherwise; as it would run there.
+    /// Keep it in the tightest bounds, with no network, unless its `sandbox` says otherwise; and try in them what is forbidden.
     #[arg(long)]
     sandbox: bool,
 }
@@ -178,6 +178,7 @@ impl Test {
             let seen = self.observe(bounds).await;
             self.note("sandbox", begun, seen)?;
         }
+        let begun = Instant::now();
         let pinged = up.ping().await.map(|_| String::new()).map_err(|fault| gate::Failure::Broke(fault).into());
         self.note("ping", begun, pinged)?;
         let begun = Instant::now();
