@@ -2,7 +2,7 @@
 //! `docs/reports/escape.md`. The campaigns themselves are tests, which run a sample every time.
 
 use std::fmt::Write as _;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use serde::Deserialize;
 
@@ -15,6 +15,9 @@ pub(crate) struct Flags {
     /// The profile to build with.
     #[arg(long, default_value = "dev")]
     profile: String,
+    /// How often toolgate is killed.
+    #[arg(long, default_value_t = 2_000)]
+    kills: u32,
     /// Run a sample and write no report.
     #[arg(long)]
     small: bool,
@@ -31,18 +34,16 @@ struct Line {
 const CAMPAIGNS: [&[&str]; 2] =
     [&["-p", "builtin", "--lib", "--", "escape::"], &["-p", "toolgate", "--test", "escape", "--"]];
 
-/// Runs all campaigns, one test after the other: they race against themselves, not against each other.
+/// Runs all campaigns.
 ///
 /// # Errors
 /// When one of them found what must not be, or the report cannot be written.
 pub(crate) fn run(flags: &Flags) -> Result<(), Failure> {
     say("in full this takes about a quarter of an hour of two cores");
+    let started: Vec<_> = CAMPAIGNS.into_iter().map(|campaign| start(flags, campaign)).collect::<Result<_, _>>()?;
     let mut lines = Vec::new();
-    for campaign in CAMPAIGNS {
-        let mut cargo = Command::new("cargo");
-        cargo.args(["test", "--profile", &flags.profile]).args(campaign).args(["--nocapture", "--test-threads", "1"]);
-        let size = if flags.small { "sample" } else { "full" };
-        let done = cargo.env("TOOLGATE_ESCAPE", size).stderr(Stdio::inherit()).output()?;
+    for campaign in started {
+        let done = campaign.wait_with_output()?;
         let said = String::from_utf8_lossy(&done.stdout);
         if !done.status.success() {
             return Err(format!("{said}\nit ended with {}", done.status).into());
@@ -57,6 +58,16 @@ pub(crate) fn run(flags: &Flags) -> Result<(), Failure> {
     std::fs::write(&path, written(&lines))?;
     say(&format!("written: {}", path.display()));
     Ok(())
+}
+
+/// Races are against a thread of their own, so the tests of one program run one after the other.
+fn start(flags: &Flags, campaign: &[&str]) -> Result<Child, Failure> {
+    let mut cargo = Command::new("cargo");
+    cargo.args(["test", "--profile", &flags.profile]).args(campaign).args(["--nocapture", "--test-threads", "1"]);
+    if !flags.small {
+        cargo.env("TOOLGATE_ESCAPE", "full").env("TOOLGATE_KILLS", flags.kills.to_string());
+    }
+    Ok(cargo.stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn()?)
 }
 
 /// The lines for the report, wherever the test harness put them.

@@ -1,8 +1,8 @@
 //! Ways out of the workspace through the program itself: git's arguments and places, and patches of which the process is
 //! killed. Ways through single tools are tried within the crate `builtin`.
 //!
-//! A sample runs by default. With `TOOLGATE_ESCAPE=full` all of it runs, and each campaign prints a line beginning with
-//! `ESCAPE` for the report that `cargo xtask escape` writes.
+//! Few kills by default, `TOOLGATE_KILLS` if that is set; each campaign prints a line beginning with `ESCAPE` for the
+//! report that `cargo xtask escape` writes.
 
 #![expect(clippy::disallowed_methods, reason = "a campaign is sized by the environment")]
 
@@ -16,8 +16,9 @@ use std::path::Path;
 use std::time::Duration;
 use testkit::wait;
 
-fn rounds(all: usize, sampled: usize) -> usize {
-    if std::env::var("TOOLGATE_ESCAPE").is_ok_and(|size| size == "full") { all } else { sampled }
+/// How many kills there are to be.
+fn rounds() -> usize {
+    std::env::var("TOOLGATE_KILLS").ok().and_then(|count| count.parse().ok()).unwrap_or(25)
 }
 
 #[expect(clippy::print_stdout, reason = "it is what the chore reads")]
@@ -178,7 +179,7 @@ fn a_killed_toolgate_leaves_the_old_tree_or_the_new_one() {
     }
     let new = tree(&workspace.root);
     assert!(new.len() > old.len() && journals.exists());
-    let rounds = rounds(2_000, 25);
+    let rounds = rounds();
     let (mut random, mut mixed, mut ends) = (0x9e37_79b9_u64, 0, [0, 0]);
     for round in 0..rounds {
         lay(&workspace.root);

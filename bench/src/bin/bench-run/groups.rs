@@ -5,6 +5,7 @@ mod lists;
 mod memory;
 mod progress;
 mod starts;
+mod workspace;
 
 use bench::rpc::Era;
 
@@ -29,7 +30,7 @@ impl Group {
 
 /// All groups in the order they run.
 pub fn all() -> Vec<Group> {
-    [calls::groups(), lists::groups(), starts::groups(), memory::groups(), progress::groups()]
+    [calls::groups(), lists::groups(), starts::groups(), memory::groups(), progress::groups(), workspace::groups()]
         .into_iter()
         .flatten()
         .collect()
@@ -37,7 +38,7 @@ pub fn all() -> Vec<Group> {
 
 /// One healthy server of twenty tools, in the era of the handshake.
 fn one(kind: Kind, face: Side, back: Side) -> Spec {
-    Spec { kind, face, back, era: Era::Legacy, servers: 1, tools: 20, faulty: false, approve: false }
+    Spec { kind, face, back, era: Era::Legacy, servers: 1, tools: 20, faulty: false, approve: false, workspace: false }
 }
 
 /// So many stdio servers behind toolgate.

@@ -66,6 +66,7 @@ mod tests {
             tools: 20,
             faulty: true,
             approve: false,
+            workspace: false,
         };
         let text = config(&spec, Path::new("/bin/up"), &[]);
         assert_eq!(text.matches("[mcp_servers.s").count(), 3);

@@ -9,6 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use bench::clock::now;
+use bench::payload;
 use bench::rpc::Era;
 use tempfile::TempDir;
 
@@ -18,6 +19,7 @@ use crate::link::{Link, PATIENCE, Wire, names};
 use crate::settings::{config, server_name};
 use crate::stdio::Stdio as StdioWire;
 use crate::tree::{Tree, is_alive};
+use crate::work::READ;
 
 /// What stands between the load and the upstream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +50,8 @@ pub struct Spec {
     pub faulty: bool,
     /// Tools with effects may run unasked.
     pub approve: bool,
+    /// toolgate's own workspace instead of servers.
+    pub workspace: bool,
 }
 
 /// The programs, and what is counted over the whole run.
@@ -191,6 +195,12 @@ impl Programs {
         let config = config(spec, &self.upstream, upstreams);
         fs::write(home.join("toolgate.toml"), config).map_err(|error| error.to_string())?;
         let mut command = Command::new(toolgate);
+        if spec.workspace {
+            let project = project(home).map_err(|error| error.to_string())?;
+            command.env("CODEX_HOME", home).env("HOME", home).env_remove("RUST_LOG").current_dir(project);
+            command.args(["mcp", "serve", "--profile", "workspace"]);
+            return Ok((command, None));
+        }
         command.env("CODEX_HOME", home).env("HOME", home).env_remove("RUST_LOG").current_dir(home);
         if spec.face == Side::Stdio {
             command.args(["mcp", "serve", "--profile", "gateway"]);
@@ -202,10 +212,25 @@ impl Programs {
     }
 }
 
+/// How many tools toolgate's own workspace has.
+const WORKSPACE_TOOLS: usize = 5;
+
+/// A project with one file for each size that is read.
+fn project(home: &Path) -> std::io::Result<PathBuf> {
+    let project = home.join("project");
+    fs::create_dir_all(&project)?;
+    for bytes in READ {
+        let text = serde_json::from_str::<String>(&payload::text(bytes))?;
+        fs::write(project.join(bytes.to_string()), if bytes == 0 { String::new() } else { text })?;
+    }
+    Ok(project)
+}
+
 impl Running<'_> {
     /// How many tools its whole list holds. The floor's hops have one server, whatever was asked for.
     pub fn expected_tools(&self) -> usize {
         match self.spec.kind {
+            Kind::Toolgate if self.spec.workspace => WORKSPACE_TOOLS,
             Kind::Toolgate => self.spec.servers * self.spec.tools,
             _ => self.spec.tools,
         }

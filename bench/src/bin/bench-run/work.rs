@@ -13,7 +13,12 @@ pub enum Work {
     Write,
     /// A result of about so many bytes.
     Big { bytes: usize, structured: bool },
+    /// A file of so many bytes, one of [`READ`].
+    Read { bytes: usize },
 }
+
+/// How large the files are that are read.
+pub const READ: [usize; 2] = [0, 4096];
 
 /// Makes the calls of one run and checks their answers.
 pub struct Job {
@@ -31,6 +36,7 @@ impl Work {
             Work::Echo => "echo",
             Work::Write => "write",
             Work::Big { .. } => "big",
+            Work::Read { .. } => "read_file",
         }
     }
 }
@@ -39,7 +45,8 @@ impl Job {
     pub fn new(era: Era, work: Work, names: Vec<String>) -> Self {
         let expected = match work {
             Work::Big { bytes, structured: true } => payload::structured(bytes),
-            Work::Big { bytes, structured: false } => payload::text(bytes),
+            Work::Big { bytes, structured: false } | Work::Read { bytes: bytes @ 1.. } => payload::text(bytes),
+            Work::Read { bytes: 0 } => r#""size":0"#.to_owned(),
             _ => String::new(),
         };
         Job { era, work, names, expected }
@@ -55,6 +62,7 @@ impl Job {
         let arguments = match self.work {
             Work::Echo | Work::Write => format!(r#"{{"text":"{}"}}"#, payload::echo_text(id)),
             Work::Big { bytes, structured } => format!(r#"{{"bytes":{bytes},"structured":{structured}}}"#),
+            Work::Read { bytes } => format!(r#"{{"path":"{bytes}"}}"#),
         };
         rpc::call(self.era, id, self.name(id), &arguments, false)
     }
@@ -70,7 +78,7 @@ impl Job {
         };
         let right = match self.work {
             Work::Echo | Work::Write => scan::contains(result, payload::echo_text(id).as_bytes()),
-            Work::Big { .. } => holds(result, self.expected.as_bytes()),
+            Work::Big { .. } | Work::Read { .. } => holds(result, self.expected.as_bytes()),
         };
         if right && !scan::contains(&result[..result.len().min(4096)], b"\"isError\":true") {
             Ok(())

@@ -126,7 +126,6 @@ fn full() -> bool {
     std::env::var("TOOLGATE_ESCAPE").is_ok_and(|size| size == "full")
 }
 
-#[expect(clippy::print_stdout, reason = "it is what the chore reads")]
 fn report(what: &str, count: usize, begun: Instant) {
     let seconds = begun.elapsed().as_secs_f64();
     println!("ESCAPE {}", serde_json::json!({ "what": what, "count": count, "seconds": seconds }));
@@ -347,18 +346,15 @@ fn attempt(scene: &Scene, tool: &str, number: usize) -> bool {
         }),
         "write_file" => scene.write(path, WriteMode::Overwrite, false).is_ok(),
         "append" => {
-            let done = scene.write(path, WriteMode::Append, false).is_ok();
             // So that they do not grow for ever.
-            if number % 1_000 == 0 {
-                _ = scene.write(path, WriteMode::Overwrite, false);
-            }
-            done
+            let mode = if number % 100 < paths.len() { WriteMode::Overwrite } else { WriteMode::Append };
+            scene.write(path, mode, false).is_ok()
         }
         _ => {
             let body = match number % 3 {
                 0 => format!("*** Add File: {dir}/new/n\n+inside\n"),
                 1 => format!("*** Delete File: {dir}/new/n\n"),
-                _ => format!("*** Update File: {path}\n+inside\n"),
+                _ => format!("*** Update File: {path}\n inside\n-{}\n+{}\n", number % 2, (number + 1) % 2),
             };
             scene.patch(&format!("*** Begin Patch\n{body}*** End Patch\n")).is_ok()
         }
@@ -374,7 +370,7 @@ fn what_is_exchanged_for_a_link_meanwhile_leads_nowhere() {
         std::fs::create_dir_all(root.join("x/y")).expect("made");
         symlink("../../outside", root.join("x/out")).expect("linked");
         for path in ["d/f", "f", "x/y/f"] {
-            std::fs::write(root.join(path), "inside\n").expect("written");
+            std::fs::write(root.join(path), "inside\n0\n").expect("written");
         }
         std::fs::write(scene.temp.path().join("outside/f"), "canary\n").expect("written");
         let before = scene.all("outside");

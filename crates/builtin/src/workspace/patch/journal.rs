@@ -183,7 +183,7 @@ fn written(mut file: &File) -> io::Result<Option<(Plan, Stage)>> {
     let mut lines = text.split_inclusive(|byte| *byte == b'\n').filter(|line| line.ends_with(b"\n"));
     let Some(first) = lines.next() else { return Ok(None) };
     let plan = serde_json::from_slice(first).map_err(|error| io::Error::other(format!("a damaged plan: {error}")))?;
-    let stage = lines.filter_map(|line| serde_json::from_slice(line).ok()).next_back();
+    let stage = lines.rev().find_map(|line| serde_json::from_slice(line).ok());
     Ok(Some((plan, stage.unwrap_or(Stage::Staging))))
 }
 

@@ -255,7 +255,6 @@ fn fill(tree: &Tree, spare: usize) -> PathBuf {
 }
 
 #[test]
-#[expect(clippy::print_stderr, reason = "a test that is skipped says so")]
 fn on_a_full_disk_a_patch_changes_nothing_and_leaves_nothing() {
     for spare in (0..=16).map(|pages| pages * 4096) {
         let Some((tree, _mounted)) = small_disk() else {
@@ -271,7 +270,6 @@ fn on_a_full_disk_a_patch_changes_nothing_and_leaves_nothing() {
 }
 
 #[test]
-#[expect(clippy::print_stderr, reason = "a test that is skipped says so")]
 fn what_a_kill_left_is_ended_on_a_full_disk_too() {
     for moment in 0.. {
         let Some((tree, _mounted)) = small_disk() else {
