@@ -75,7 +75,7 @@ fn report(lines: &[Line]) -> String {
          time, and each session counts its turns. Memory is the proportional share of a gate that lives through all \
          rounds, after each. What toolgate adds is measured against the same program started directly with the same \
          arguments, the two taking turns; times are the median and the 95th percentile. The median may be \
-         15 ms; what a run adds, and what toolgate has of its own beside it, 10 MiB.\n",
+         15 ms, which is judged on a machine that is not busy with other things (its load stands in the table); what a run adds, and what toolgate has of its own beside it, 10 MiB.\n",
     );
     for line in lines {
         _ = write!(text, "\n## {}\n\n| | |\n|---|--:|\n", capital(&line.what));
