@@ -14,8 +14,9 @@ use tokio::time::{Instant, sleep};
 const LINES: usize = 200;
 const BYTES: usize = 64 << 10;
 
-/// After so many bytes there is a [`PAUSE`]: who floods waits, and does not take a processor from everybody else.
-const BREATH: usize = 1 << 20;
+/// After so many bytes, which is what a pipe holds, there is a [`PAUSE`]: who floods waits, and does not take a processor
+/// from everybody else.
+const BREATH: usize = BYTES;
 const PAUSE: Duration = Duration::from_millis(10);
 
 /// The last lines, masked.
@@ -68,7 +69,7 @@ pub(crate) async fn drain(shared: Arc<Shared>, stderr: OwnedFd) {
         let used = piece.len() + usize::from(end.is_some());
         reader.consume(used);
         breath += used;
-        if breath > BREATH {
+        if breath >= BREATH {
             breath = 0;
             sleep(PAUSE).await;
         }
