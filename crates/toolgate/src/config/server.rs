@@ -94,6 +94,9 @@ pub(super) fn defines_transport(entry: &Node) -> bool {
     matches!(&entry.value, Value::Table(table) if TRANSPORT_KEYS.iter().any(|key| table.contains_key(*key)))
 }
 
+/// Keys of a tool that Codex does not know.
+const OWN_TOOL_KEYS: [&str; 3] = ["read_only", "high_impact", "max_result_bytes"];
+
 /// Whether Codex would stumble over this setting, or take a reference in it for the value itself.
 pub(super) fn is_own(key: &str, node: &Node) -> bool {
     is_own_key(key, node) || has_references(key, node)
@@ -114,6 +117,7 @@ pub(super) fn is_own_key(key: &str, node: &Node) -> bool {
         ("tools", Value::Table(tools)) => tools.values().any(|tool| match &tool.value {
             Value::Table(tool) => {
                 tool.get("approval_mode").is_some_and(|mode| is_deny(&mode.value))
+                    || OWN_TOOL_KEYS.iter().any(|key| tool.contains_key(*key))
                     || tool.iter().any(|(key, node)| strict::refuses_of_tool(key, &node.value))
             }
             _ => false,

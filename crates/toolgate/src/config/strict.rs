@@ -32,13 +32,20 @@ pub(super) fn refuses(key: &str, value: &Value) -> bool {
     }
 }
 
-/// Whether Codex refuses this setting of a single tool.
+/// Whether Codex refuses this value of one of its own keys of a single tool.
 pub(super) fn refuses_of_tool(key: &str, value: &Value) -> bool {
-    match (key, value) {
-        ("approval_mode", _) => false,
-        ("output_token_limit", Value::Integer(number)) => *number <= 0,
+    key == "output_token_limit" && !matches!(value, Value::Integer(1..))
+}
+
+/// What Codex knows of a single tool.
+const TOOL: [&str; 2] = ["approval_mode", "output_token_limit"];
+
+fn has_odd_tools(entry: &Table) -> bool {
+    let Some(Value::Table(tools)) = entry.get("tools").map(|tools| &tools.value) else { return false };
+    tools.values().any(|tool| match &tool.value {
+        Value::Table(tool) => tool.keys().any(|key| !TOOL.contains(&key.as_str())),
         _ => true,
-    }
+    })
 }
 
 fn is_word(value: &Value, words: &[&str]) -> bool {
@@ -61,9 +68,10 @@ impl Layers {
     }
 }
 
-/// Whether Codex refuses this setting because of the others of its entry.
+/// Whether Codex would refuse this setting in a new entry of its file: for what is in it that nobody knows, or because
+/// of the other settings.
 pub(super) fn clashes(entry: &Table, key: &str) -> bool {
-    key == "oauth" && unmanaged(entry).is_some()
+    (key == "oauth" && unmanaged(entry).is_some()) || (key == "tools" && has_odd_tools(entry))
 }
 
 fn wrong(entry: &Table) -> Option<String> {
