@@ -213,9 +213,11 @@ impl Decoder {
         Some(Ok(Event { id, event, data, retry }))
     }
 
-    /// Holds an unfinished line to the bound.
+    /// Holds an unfinished line to the bound. A few bytes may still become the name of its field, which is no part of an
+    /// event's length.
     fn bound(&mut self) {
-        if self.overlong.is_none() && !self.is_too_long(&self.buffer) || self.buffer.is_empty() {
+        let fits = || self.buffer.len() < "data: ".len() || !self.is_too_long(&self.buffer);
+        if self.overlong.is_none() && fits() || self.buffer.is_empty() {
             return;
         }
         let piece = std::mem::take(&mut self.buffer);
@@ -501,6 +503,16 @@ mod tests {
                 Some("42") Some("message") b"{\"a\":  1}" None
                 last id Some("42"), retry Some(1.5s)"#]],
         );
+    }
+
+    #[test]
+    fn a_field_name_in_two_pieces_is_no_part_of_what_was_too_long() {
+        let stream = b"data\ndata:aaaaaaaaaa\ndata:aaaaa\ndata\ndata: \n\n";
+        let (whole, _) = decode(&[stream], 16);
+        assert!(whole[0].is_err(), "{whole:?}");
+        for at in 1..stream.len() {
+            assert_eq!(decode(&[&stream[..at], &stream[at..]], 16).0, whole, "{at}");
+        }
     }
 
     proptest! {
