@@ -8,10 +8,10 @@ use toml_edit::{Array, InlineTable, Item};
 use super::declared;
 use super::env::Env;
 use super::node::{self, Node, Table, Value};
-use super::place::{Place, Problem, ServerError, Source};
+use super::place::{Origin, Place, Problem, ServerError, Source};
 use super::server::{self, Context, is_own};
 use super::strict;
-use super::types::{Gate, Http, Limits, Origin, Server, Transport};
+use super::types::{Gate, Http, Limits, Server, Transport};
 
 /// A server that is not written yet.
 #[derive(Debug, Clone)]

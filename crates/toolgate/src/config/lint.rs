@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::node::{Node, Table, Value};
-use super::place::{Place, Problem, ServerError, Source};
+use super::place::{Origin, Place, Problem, ServerError, Source};
 use super::secret::{looks_secret, url_secrets};
-use super::types::Origin;
 
 /// A secret that stands in a server's entry itself. Its text is never quoted.
 pub(super) struct InClear {

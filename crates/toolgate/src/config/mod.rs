@@ -63,7 +63,7 @@ pub use layers::{Asked, Layers, LayersError};
 pub(crate) use lint::is_token;
 pub use managed_files::managed_stamp;
 pub use oauth::{OAuth, Registration};
-pub use place::{Place, Problem, ServerError, Source, similar};
+pub use place::{Origin, Place, Problem, ServerError, Source, similar};
 pub use project::root as project_root;
 pub use refs::{RefError, expanded, is_reference, variables};
 pub use resolve::resolve;
@@ -73,8 +73,8 @@ pub use setting::{Setting, SettingError};
 pub use settings::{Effective, settings};
 pub use transport::NO_TRANSPORT;
 pub use types::{
-    ApprovalMode, Broken, Config, Gate, Http, Limits, Origin, Prefix, Profile, ProjectTrust, Protocol, Server,
-    ServerLimits, Startup, Stdio, ToolNames, Transport, Trust, Written,
+    ApprovalMode, Broken, Config, Gate, Http, Limits, Prefix, Profile, ProjectTrust, Protocol, Server, ServerLimits,
+    Startup, Stdio, ToolNames, Transport, Trust, Written,
 };
 pub use vault::{Vault, VaultError, vault};
 pub use workspace::{ClientRoots, Workspace};

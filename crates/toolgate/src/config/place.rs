@@ -178,3 +178,16 @@ pub fn similar<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
         .max_by(|a, b| a.0.total_cmp(&b.0))
         .map(|(_, name)| format!("did you mean `{name}`?"))
 }
+
+/// Where a server's entry stands.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Origin {
+    /// The layer that says how to reach it.
+    pub source: Source,
+    /// The place of that entry.
+    pub place: Place,
+    /// Entries of other layers that add settings to it.
+    pub added: Vec<Place>,
+    /// Entries of the same name in lower layers that are not used at all.
+    pub shadowed: Vec<Place>,
+}

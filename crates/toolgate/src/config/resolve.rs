@@ -15,12 +15,12 @@ use super::lint;
 use super::managed::Managed;
 use super::managed_files::ManagedFile;
 use super::node::{self, Node, Table, Value};
-use super::place::{Place, Problem, ServerError, Source, similar};
+use super::place::{Origin, Place, Problem, ServerError, Source, similar};
 use super::project;
 use super::rules::Author;
 use super::sections::{SECTIONS, gate, limits, section_keys};
 use super::server::{self, Context, defines_transport};
-use super::types::{Broken, Config, Origin, Server, Trust};
+use super::types::{Broken, Config, Server, Trust};
 use super::workspace::Workspace;
 
 /// Decides. Never fails: what is wrong is in `bad`, `broken` and `warnings`, and what is in `servers` can be used.

@@ -13,11 +13,11 @@ use super::fields::{Fields, FromNode, Millis};
 use super::govern::{Data, PolicySettings, ToolSettings};
 use super::managed::Managed;
 use super::node::{Node, Value};
-use super::place::Problem;
+use super::place::{Origin, Problem};
 use super::refs;
 use super::strict;
 use super::transport;
-use super::types::{ApprovalMode, Gate, Origin, Prefix, Protocol, Server, ServerLimits, Startup, Trust, Written};
+use super::types::{ApprovalMode, Gate, Prefix, Protocol, Server, ServerLimits, Startup, Trust, Written};
 
 /// Keys that say how a server is reached: an entry with one of them stands on its own.
 const TRANSPORT_KEYS: [&str; 2] = ["command", "url"];

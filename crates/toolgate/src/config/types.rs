@@ -10,7 +10,7 @@ use super::codex::Codex;
 use super::declared::DeclaredTool;
 use super::govern::{Approvals, Audit, AuthModel, Barred, Data, PolicySettings, Scope, ServerData, ToolSettings};
 use super::oauth::OAuth;
-use super::place::{Place, Problem, ServerError, Source};
+use super::place::{Origin, Problem, ServerError, Source};
 use super::secret::Address;
 use super::workspace::Workspace;
 use gate::Secret;
@@ -155,19 +155,6 @@ pub struct Server {
     pub sandbox: Option<Bounds>,
     /// The largest that is accepted from it.
     pub limits: ServerLimits,
-}
-
-/// Where a server's entry stands.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Origin {
-    /// The layer that says how to reach it.
-    pub source: Source,
-    /// The place of that entry.
-    pub place: Place,
-    /// Entries of other layers that add settings to it.
-    pub added: Vec<Place>,
-    /// Entries of the same name in lower layers that are not used at all.
-    pub shadowed: Vec<Place>,
 }
 
 /// Which settings were written by hand.
