@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -26,6 +27,8 @@ type Read = dyn Fn() -> Result<Config, Failure> + Send + Sync;
 pub struct Keeper {
     live: Arc<Live>,
     read: Arc<Read>,
+    /// How often it was read.
+    reads: Arc<AtomicU64>,
 }
 
 /// The files that say what a gate is, and the one that tells that logins have new tokens to mask.
@@ -36,7 +39,7 @@ fn watched(config: &Config) -> Vec<PathBuf> {
 impl Keeper {
     /// For this gate, whose configuration `read` reads.
     pub fn new(live: Arc<Live>, read: impl Fn() -> Result<Config, Failure> + Send + Sync + 'static) -> Self {
-        Self { live, read: Arc::new(read) }
+        Self { live, read: Arc::new(read), reads: Arc::default() }
     }
 
     /// What it keeps.
@@ -49,7 +52,8 @@ impl Keeper {
     /// # Errors
     /// Why it cannot be used; then all is as it was.
     pub async fn reload(&self) -> Result<Reloaded, Trouble> {
-        let Self { live, read } = self.clone();
+        let Self { live, read, reads } = self.clone();
+        reads.fetch_add(1, Ordering::Relaxed);
         let done = tokio::task::spawn_blocking(move || match read() {
             Ok(written) => live.reload(written),
             Err(failure) => Err(live.reject(failure.into())),
@@ -74,7 +78,7 @@ impl Keeper {
         }
         loop {
             tokio::select! {
-                () = watch.changed() => {}
+                () = watch.changed(|| self.reads.load(Ordering::Relaxed)) => {}
                 Some(()) = hangup.recv() => {}
             }
             self.follow(&mut watch).await;
@@ -82,6 +86,7 @@ impl Keeper {
     }
 
     async fn follow(&self, watch: &mut Watch) {
+        watch.reading(self.reads.load(Ordering::Relaxed) + 1);
         // Both outcomes were told where people look for them.
         let _ = self.reload().await;
         watch.follow(&watched(&self.live.config()));

@@ -47,7 +47,10 @@ pub struct Watch {
     events: Option<AsyncFd<OwnedFd>>,
     /// What something has to be called to matter.
     names: HashSet<OsString>,
-    stamp: [u8; 32],
+    /// What they said when they were read last. None: they may have been read as something else.
+    stamp: Option<[u8; 32]>,
+    /// How often they had been read by then.
+    reads: u64,
 }
 
 impl Watch {
@@ -59,19 +62,33 @@ impl Watch {
         if let Err(error) = &events {
             tracing::info!(target: "mcp::manager", %error, "changed files are looked for every {LOOK:?}");
         }
-        let stamp = stamp(files);
-        let mut watch = Self { files: files.to_vec(), events: events.ok(), names: HashSet::new(), stamp };
+        let stamp = Some(stamp(files));
+        let mut watch = Self { files: files.to_vec(), events: events.ok(), names: HashSet::new(), stamp, reads: 0 };
         watch.look_where_they_are();
         watch
     }
 
-    /// Watches these files from now on.
+    /// They are about to be read, for the time that is counted.
+    pub fn reading(&mut self, reads: u64) {
+        self.drain();
+        self.stamp = Some(stamp(&self.files));
+        self.reads = reads;
+    }
+
+    /// They were read, and `files` are to be watched from now on. What was written meanwhile may be what was read, or
+    /// not: then they have to be read once more.
     pub fn follow(&mut self, files: &[PathBuf]) {
-        if self.files != files {
-            self.files = files.to_vec();
-            self.stamp = stamp(files);
-        }
+        let same = self.files == files;
+        self.files = files.to_vec();
         self.look_where_they_are();
+        if self.drain() || !same || self.stamp != Some(stamp(&self.files)) {
+            self.stamp = None;
+        }
+    }
+
+    /// Forgets what the system told so far; whether any of it mattered.
+    fn drain(&self) -> bool {
+        self.events.as_ref().is_some_and(|events| drained(events.get_ref(), &self.names))
     }
 
     /// Whether one of the files was written less than `time` ago, seen from `now` (microseconds since 1970).
@@ -81,17 +98,20 @@ impl Watch {
         written.map(|meta| meta.ctime() * 1_000_000 + meta.ctime_nsec() / 1_000).any(|at| at as u64 >= since)
     }
 
-    /// Waits until a file is another one than before and nobody writes any more.
-    pub async fn changed(&mut self) {
+    /// Waits until a file is another one than when it was read last and nobody writes any more. `reads` tells how often
+    /// they were read, by whomever: somebody else may have read what is no longer there.
+    pub async fn changed(&mut self, reads: impl Fn() -> u64) {
         loop {
-            self.touched().await;
+            if self.stamp.is_some() {
+                self.touched().await;
+            }
             let first = Instant::now();
             while first.elapsed() < LONGEST && tokio::time::timeout(SETTLED, self.touched()).await.is_ok() {}
             self.look_where_they_are();
             let files = self.files.clone();
             let Ok(now) = tokio::task::spawn_blocking(move || stamp(&files)).await else { continue };
-            if now != self.stamp {
-                self.stamp = now;
+            if self.stamp != Some(now) || reads() != self.reads {
+                self.stamp = Some(now);
                 return;
             }
         }
@@ -128,7 +148,7 @@ impl Watch {
 
 impl builtin::workspace::Watcher for Watch {
     fn changed(&mut self) -> gate::ports::BoxFuture<'_, ()> {
-        Box::pin(Self::changed(self))
+        Box::pin(Self::changed(self, || 0))
     }
 }
 
@@ -203,7 +223,7 @@ mod tests {
         let files: Vec<_> = files.iter().map(|file| home.path().join(file)).collect();
         let mut watch = Watch::new(&files);
         write(home.path());
-        let noticed = tokio::time::timeout(PATIENCE, watch.changed()).await;
+        let noticed = tokio::time::timeout(PATIENCE, watch.changed(|| 0)).await;
         assert!(noticed.is_ok(), "{what}");
     }
 
@@ -231,6 +251,26 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_was_read_in_between_is_noticed_to_be_gone() {
+        let home = tempfile::tempdir().expect("a directory");
+        let file = home.path().join("there");
+        for (what, read_by_another) in [("while it was read", false), ("by somebody else", true)] {
+            fs::write(&file, "one").expect("written");
+            let mut watch = Watch::new(std::slice::from_ref(&file));
+            if !read_by_another {
+                watch.reading(1);
+            }
+            // Here it is read.
+            fs::write(&file, "two").expect("written");
+            fs::write(&file, "one").expect("written");
+            if !read_by_another {
+                watch.follow(std::slice::from_ref(&file));
+            }
+            assert!(tokio::time::timeout(PATIENCE, watch.changed(|| 1)).await.is_ok(), "{what}");
+        }
+    }
+
+    #[tokio::test]
     async fn what_says_the_same_is_no_change() {
         let home = tempfile::tempdir().expect("a directory");
         let file = home.path().join("there");
@@ -240,8 +280,8 @@ mod tests {
         fs::write(&file, "one").expect("written");
         fs::write(home.path().join("beside"), "two").expect("written");
         fs::write(&absent, "").expect("written");
-        assert!(tokio::time::timeout(SETTLED * 5, watch.changed()).await.is_err());
+        assert!(tokio::time::timeout(SETTLED * 5, watch.changed(|| 0)).await.is_err());
         fs::write(&file, "two").expect("written");
-        assert!(tokio::time::timeout(PATIENCE, watch.changed()).await.is_ok());
+        assert!(tokio::time::timeout(PATIENCE, watch.changed(|| 0)).await.is_ok());
     }
 }
