@@ -144,8 +144,7 @@ fn a_server_alone_comes_and_goes_at_its_own_address() {
     soon("it is there", || answers(&up));
     put(&setup.home, &before);
     soon("it is gone", || !answers(&up));
-    let status = status(&up);
-    assert!(of(&status, "b").is_null(), "{status}");
+    soon("it is told of no more", || of(&status(&up), "b").is_null());
 }
 
 #[test]
