@@ -31,7 +31,7 @@ use ask::Ask;
 use bytes::Bytes;
 use cli::Finder;
 use gate::ports::{BoxFuture, Clock, Ids, Readiness, Source};
-use gate::{Code, Delivery, Fault, ItemKind, Offer, Permit, ServerName, StartPermit, Unmasked};
+use gate::{Fault, ItemKind, Offer, Permit, ServerName, StartPermit, Unmasked};
 use hosts::Host;
 use queue::Queue;
 use rounds::Lot;
@@ -161,17 +161,6 @@ impl Bridge {
     fn failed(&self, trouble: &Trouble, cli: Option<&cli::Cli>) -> Answer {
         Answer::failure(&trouble.text(cli))
     }
-
-    fn no_such_tool(&self, raw: &str) -> Fault {
-        Fault {
-            code: Code::ToolUnknown,
-            server: self.name.clone(),
-            what: format!("has nothing called `{raw}`"),
-            hint: None,
-            delivery: Delivery::NotDelivered,
-            state: gate::State::Connected,
-        }
-    }
 }
 
 const INSTRUCTIONS: &str = "Tools that put the Codex CLI to work: `codex` for a task or a question (with `sessionId` the \
@@ -202,7 +191,7 @@ impl Source for Bridge {
         Box::pin(async move {
             let item = permit.item();
             let tool = Tool::ALL.into_iter().find(|tool| item.kind == ItemKind::Tool && tool.name() == &*item.raw);
-            let Some(tool) = tool else { return Err(self.no_such_tool(&item.raw)) };
+            let Some(tool) = tool else { return Err(crate::nothing_called(&self.name, &item.raw)) };
             Ok(self.run(tool, &permit).await.into_said())
         })
     }

@@ -62,16 +62,17 @@ impl Builtin {
             Tool::Servers => Ok(answer::servers(&(self.servers)())),
         }
     }
+}
 
-    fn no_such_tool(&self, raw: &str) -> Fault {
-        Fault {
-            code: Code::ToolUnknown,
-            server: self.name.clone(),
-            what: format!("has nothing called `{raw}`"),
-            hint: None,
-            delivery: Delivery::NotDelivered,
-            state: gate::State::Connected,
-        }
+/// Why a call of what is in no list of ours cannot be.
+fn nothing_called(server: &ServerName, raw: &str) -> Fault {
+    Fault {
+        code: Code::ToolUnknown,
+        server: server.clone(),
+        what: format!("has nothing called `{raw}`"),
+        hint: None,
+        delivery: Delivery::NotDelivered,
+        state: gate::State::Connected,
     }
 }
 
@@ -102,7 +103,7 @@ impl Source for Builtin {
         Box::pin(async move {
             let item = permit.item();
             let tool = Tool::ALL.iter().find(|tool| item.kind == ItemKind::Tool && tool.name() == &*item.raw);
-            let Some(tool) = tool else { return Err(self.no_such_tool(&item.raw)) };
+            let Some(tool) = tool else { return Err(nothing_called(&self.name, &item.raw)) };
             let wire = permit.wire();
             let answer = self.run(*tool, wire.part(wire.parts.arguments));
             Ok(answer.unwrap_or_else(Answer::from).into_said())

@@ -28,7 +28,7 @@ use ask::{Ask, Command};
 use callers::Callers;
 use exec::{Access, Ended};
 use gate::ports::{BoxFuture, Readiness, Source};
-use gate::{Catalog, Code, Delivery, Fault, Hub, ItemKind, Offer, Permit, ServerName, StartPermit, Target, Unmasked};
+use gate::{Catalog, Fault, Hub, ItemKind, Offer, Permit, ServerName, StartPermit, Target, Unmasked};
 use offering::Offering;
 use patch::{Place, Rejected};
 use roots::{Protected, Roots};
@@ -266,18 +266,7 @@ impl Workspace {
                 self.watching.end(uri);
                 Ok(answer::said(&json!({})))
             }
-            Target::Tool(_) => Err(self.nothing(&item.raw)),
-        }
-    }
-
-    fn nothing(&self, raw: &str) -> Fault {
-        Fault {
-            code: Code::ToolUnknown,
-            server: self.name.clone(),
-            what: format!("has nothing called `{raw}`"),
-            hint: None,
-            delivery: Delivery::NotDelivered,
-            state: gate::State::Connected,
+            Target::Tool(_) => Err(crate::nothing_called(&self.name, &item.raw)),
         }
     }
 }

@@ -210,7 +210,9 @@ pub(super) fn percent_decoded(path: &str) -> Option<String> {
         bytes.push(match byte {
             b'%' => {
                 let digits = [rest.next()?, rest.next()?];
-                u8::from_str_radix(std::str::from_utf8(&digits).ok()?, 16).ok()?
+                // A number may have a sign, an octet may not.
+                let digits = std::str::from_utf8(&digits).ok().filter(|digits| !digits.contains('+'))?;
+                u8::from_str_radix(digits, 16).ok()?
             }
             byte => byte,
         });
@@ -268,6 +270,7 @@ mod tests {
             ("%252e", Some("%2e")),
             ("a%2", None),
             ("%zz", None),
+            ("%+a", None),
             ("%ff", None),
         ] {
             assert_eq!(percent_decoded(uri).as_deref(), expected, "{uri}");

@@ -77,7 +77,8 @@ pub(super) fn percent_decoded(text: &str) -> Option<String> {
             rest = tail;
             continue;
         }
-        let digits = std::str::from_utf8(tail.get(..2)?).ok()?;
+        // A number may have a sign, an octet may not.
+        let digits = std::str::from_utf8(tail.get(..2)?).ok().filter(|digits| !digits.contains('+'))?;
         bytes.push(u8::from_str_radix(digits, 16).ok()?);
         rest = &tail[2..];
     }
